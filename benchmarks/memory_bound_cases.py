@@ -11,13 +11,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.memory_bound_operation import HandwrittenCode, MemoryBoundOperation
+from benchmarks.memory_bound_operation import ExpressionsByFramework, MemoryBoundOperation
 
 GROUPS = ("pooling", "blocks", "axes", "statistics", "copies", "repeats", "types", "layouts")
 
 
 def case(
-    group: str, name: str, call: str, handwritten: HandwrittenCode, *given: str, dtype: str = "float32", **sizes: int
+    group: str,
+    name: str,
+    call: str,
+    handwritten: ExpressionsByFramework,
+    *given: str,
+    dtype: str = "float32",
+    **sizes: int,
 ) -> MemoryBoundOperation:
     """Create an operation from positional arguments.
 
@@ -35,12 +41,12 @@ def case(
     return MemoryBoundOperation(group, name, function, pattern, reduction, handwritten, sizes, given, dtype)
 
 
-def handwritten_code(numpy: tuple[str, ...], torch: tuple[str, ...]) -> HandwrittenCode:
+def handwritten_code(numpy: tuple[str, ...], torch: tuple[str, ...]) -> ExpressionsByFramework:
     """Return the hand-written code of an operation by framework."""
     return {"numpy": numpy, "torch": torch}
 
 
-def pool_code(combine: str, torch: tuple[str, ...], scale: str = "") -> HandwrittenCode:
+def pool_code(combine: str, torch: tuple[str, ...], scale: str = "") -> ExpressionsByFramework:
     """Return the code for 2x2 pooling: combine pairs of rows and of columns, in whole arrays and in blocks.
 
     Args:

@@ -18,7 +18,7 @@ ARRAY_FUNCTION_BY_LAYOUT = {
 }
 """The memory layouts of arrays, by name: functions of a random generator and of the shape that return an array."""
 
-HandwrittenCode = dict[str, tuple[str, ...]]
+ExpressionsByFramework = dict[str, tuple[str, ...]]
 """Alternative hand-written expressions of one operation, by framework."""
 
 
@@ -44,7 +44,7 @@ class MemoryBoundOperation:
     function: str
     pattern: str
     reduction: str
-    handwritten: HandwrittenCode
+    handwritten: ExpressionsByFramework
     sizes: dict[str, int]
     given_axes: tuple[str, ...] = ()
     dtype: str = "float32"

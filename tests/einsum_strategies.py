@@ -38,7 +38,7 @@ def classical_equations(draw, most=4):
     """
     letters = draw(st.lists(st.sampled_from(LETTERS), min_size=2, max_size=4, unique=True))
     lengths = {letter: draw(AXIS_LENGTHS) for letter in letters}
-    ellipsis_shape = draw(_full_ellipsis_shapes())
+    ellipsis_shape = draw(_ellipsis_shape_or_none_strategy())
     terms, shapes = [], []
     for _ in range(draw(st.integers(1, most))):
         term = draw(_tensor_axes(letters))
@@ -75,7 +75,7 @@ def einsum_patterns(draw, most=3):
     """
     names = draw(st.lists(st.sampled_from(AXIS_NAMES), min_size=1, max_size=3, unique=True))
     lengths = {name: draw(AXIS_LENGTHS) for name in names} | {"1": 1, "2": 2, "3": 3}
-    ellipsis_shape = draw(_full_ellipsis_shapes())
+    ellipsis_shape = draw(_ellipsis_shape_or_none_strategy())
     terms, shapes, dims = [], [], []
     for _ in range(draw(st.integers(1, most))):
         axes = draw(_tensor_axes([*names * 4, "2", "1", "3"]))
@@ -101,7 +101,7 @@ def _tensor_axes(draw, axes):
     return draw(st.lists(st.sampled_from(axes), min_size=draw(st.sampled_from([0, 1, 1, 1])), max_size=4))
 
 
-def _full_ellipsis_shapes():
+def _ellipsis_shape_or_none_strategy():
     """Draw the dimensions that ``...`` stands for, or ``None`` for no ellipsis in any tensor."""
     return st.sampled_from([None, (), (1,), (2,), (3,), (2, 3), (3, 1), (2, 2)])
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from plait._executor.cache import lookup, lookup_einsum_without_sizes, split_einsum_arguments, types_shapes_and_dtypes
-from plait._executor.dispatch import call_uncached, convert_error_for_caller
 from plait._executor.dynamo import (
     call_under_dynamo,
     einsum_under_dynamo,
@@ -20,6 +19,7 @@ from plait._executor.dynamo import (
 )
 from plait._executor.options import CURRENT_OPTIONS, options_with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
+from plait._executor.uncached_dispatch import call_uncached, convert_error_for_caller
 from plait.errors import PlaitError, shorten_traceback
 
 if TYPE_CHECKING:

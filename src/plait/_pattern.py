@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from plait._api import import_type
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
-from plait._executor.dispatch import call_uncached, convert_error_for_caller
 from plait._executor.dynamo import call_under_dynamo, operations_by_stage_under_dynamo
 from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding, options_with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
+from plait._executor.uncached_dispatch import call_uncached, convert_error_for_caller
 from plait.errors import PlaitError, shorten_traceback
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ class Network(tf.Module):
         return self.copies(self.blocks[1]["last"](tf.nn.relu(self.blocks[0](self.pool(hidden))))) * self.scale
 
 
-def handwritten_network(network, pixels):
+def compute_network_by_hand(network, pixels):
     """Compute the same as `Network` by functions of TensorFlow."""
     hidden = tf.nn.conv2d(tf.reshape(pixels, (-1, 8, 8, 1)), network.filters, 1, "SAME")
     pooled = tf.nn.max_pool2d(hidden, 2, 2, "VALID")
@@ -99,11 +99,11 @@ def test_graph_with_unknown_lengths_is_traced_once_and_has_correct_gradients():
     network = Network()
     for batch in (2, 5):
         pixels = tf.constant(random_array(batch, 64))
-        assert_near(network(pixels), handwritten_network(network, pixels))
+        assert_near(network(pixels), compute_network_by_hand(network, pixels))
     assert network.__call__.experimental_get_tracing_count() == 1
     variables = network.trainable_variables
     gradients = []
-    for call in (network, lambda pixels: handwritten_network(network, pixels)):
+    for call in (network, lambda pixels: compute_network_by_hand(network, pixels)):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(call(pixels) ** 2)
         gradients.append(tape.gradient(loss, variables))
@@ -117,14 +117,14 @@ def test_graph_with_unknown_lengths_is_traced_once_and_has_correct_gradients():
             loss = tf.reduce_mean(network(pixels) ** 2)
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
     assert float(loss) < before
-    assert_near(network(pixels), handwritten_network(network, pixels))
+    assert_near(network(pixels), compute_network_by_hand(network, pixels))
 
 
 def test_xla_compiled_network_equals_handwritten_code():
     network = Network()
     compiled = tf.function(network, jit_compile=True, autograph=False)
     pixels = tf.constant(random_array(3, 64))
-    assert_near(compiled(pixels), handwritten_network(network, pixels))
+    assert_near(compiled(pixels), compute_network_by_hand(network, pixels))
 
 
 def test_layer_in_dataset_map():

@@ -74,10 +74,9 @@ def composed_pattern_or_reason(first: ConcretePattern, second: ConcretePattern) 
             [first.lengths[axis] for axis in axes], [second.lengths[axis] for axis in other_axes]
         )
         if common is None:
-            products = (
-                f"{_format_dimension_product(first, axes)} and then {_format_dimension_product(second, other_axes)}"
-            )
-            return f"dimension {dim} between them is {products}, which are not made of the same parts"
+            before = _format_names_and_lengths_of_dimension(first, axes)
+            after = _format_names_and_lengths_of_dimension(second, other_axes)
+            return f"dimension {dim} between them is {before} and then {after}, which are not made of the same parts"
         for length, index, other_index in common:
             first_factors[axes[index]] += (len(lengths),)
             second_factors[other_axes[other_index]] += (len(lengths),)
@@ -205,7 +204,7 @@ def _label_groups(groups: Iterable[Axes], axes: Sequence[tuple[str, Axes]]) -> t
     return tuple(labels)
 
 
-def _format_dimension_product(pattern: ConcretePattern, axes: Axes) -> str:
+def _format_names_and_lengths_of_dimension(pattern: ConcretePattern, axes: Axes) -> str:
     """Return a dimension as the product of its axes, with names and lengths: ``h*p = 2*6``."""
     if not axes:
         return "1"

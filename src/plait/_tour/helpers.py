@@ -21,7 +21,7 @@ def take_second_tile(tiles: Array) -> Array:
     return tile
 
 
-def negate_every_other(squares: Array) -> None:
+def invert_every_other_square_in_place(squares: Array) -> None:
     """Replace every other square by its negative, in place, as on a chessboard."""
     squares[::2, ::2] = 1 - squares[::2, ::2]
     squares[1::2, 1::2] = 1 - squares[1::2, 1::2]

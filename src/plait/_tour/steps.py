@@ -124,7 +124,7 @@ STEPS: tuple[Step, ...] = (
         _parse_calls("""
             sheet = np.copy(flower)
             squares = plait.view(sheet, "(row h) (column w) c -> row column h w c", row=8, column=8)
-            negate_every_other(squares)
+            invert_every_other_square_in_place(squares)
             shared = np.shares_memory(squares, sheet)
             flat = plait.view(sheet, "h w c -> (w h) c")  # refused
         """),

@@ -13,7 +13,7 @@ from math import prod, sqrt
 from typing import Any, NamedTuple
 
 from plait._executor.compile import check_size_names, sizes_to_ints
-from plait._executor.dispatch import convert_error_for_caller
+from plait._executor.uncached_dispatch import convert_error_for_caller
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Name, Number, TensorExpr, Tree, collect_names, item_leaves
 from plait._operations.rules import (

@@ -72,7 +72,7 @@ class ChainerBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _EINSUM_WITH_CASTS(equation, *tensors)
+        return _einsum_with_casts(equation, *tensors)
 
     @staticmethod
     def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
@@ -99,7 +99,7 @@ class ChainerBackend(Backend):
         return chainer.backends.cuda.to_cpu(chainer.as_array(tensor))
 
 
-_EINSUM_WITH_CASTS = EinsumWithCasts(
+_einsum_with_casts = EinsumWithCasts(
     einsum=ChainerBackend._einsum_of_one_type,
     cast=_cast,
     name=lambda tensor: tensor.dtype.name,

@@ -56,7 +56,7 @@ class CupyBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _EINSUM_WITH_CASTS(equation, *tensors)
+        return _einsum_with_casts(equation, *tensors)
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.strides
@@ -66,7 +66,7 @@ class CupyBackend(Backend):
         return tensor.get()
 
 
-_EINSUM_WITH_CASTS = EinsumWithCasts(
+_einsum_with_casts = EinsumWithCasts(
     einsum=lambda equation, *tensors: cupy.einsum(equation, *tensors, optimize=len(tensors) > 2),
     cast=lambda tensor, dtype: tensor.astype(dtype),
     name=lambda tensor: tensor.dtype.name,

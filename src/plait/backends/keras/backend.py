@@ -31,7 +31,7 @@ _INT64_OVERRIDE_KINDS = () if keras.backend.backend() == "jax" else ("bool", "in
 """The kinds of elements that need these overrides; on JAX ``keras.ops`` uses ``int64`` itself if that is enabled."""
 
 
-_EINSUM_WITH_CASTS = EinsumWithCasts(
+_einsum_with_casts = EinsumWithCasts(
     einsum=ops.einsum,
     cast=ops.cast,
     name=lambda tensor: keras.backend.standardize_dtype(tensor.dtype),
@@ -70,7 +70,7 @@ class SymbolicBackend(LazySizeBackend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _EINSUM_WITH_CASTS(equation, *tensors)
+        return _einsum_with_casts(equation, *tensors)
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
         # keras.ops.reshape accepts one -1, and most shapes have only one unknown size, that of the batch

@@ -74,7 +74,7 @@ class MLXBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _EINSUM_WITH_CASTS(equation, *tensors)
+        return _einsum_with_casts(equation, *tensors)
 
     @staticmethod
     def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
@@ -120,7 +120,7 @@ _INTEGER_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` n
     matmul=_matmul_of_integers,
 )
 
-_EINSUM_WITH_CASTS = EinsumWithCasts(
+_einsum_with_casts = EinsumWithCasts(
     einsum=MLXBackend._einsum_of_one_type,
     cast=_cast_by_name,
     name=lambda tensor: str(tensor.dtype).rpartition(".")[2].rstrip("_"),

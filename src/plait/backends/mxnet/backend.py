@@ -100,7 +100,7 @@ class MXNetBackend(Backend):
     def einsum(equation: str, *tensors: Any) -> Any:
         if any(map(is_symbol, tensors)):  # the type of a symbol may be unknown
             return MXNetBackend._einsum_of_one_type(equation, *tensors)
-        return _EINSUM_WITH_CASTS(equation, *tensors)
+        return _einsum_with_casts(equation, *tensors)
 
     @staticmethod
     def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
@@ -132,7 +132,7 @@ class MXNetBackend(Backend):
         return not any(map(is_symbol, tensors))
 
 
-_EINSUM_WITH_CASTS = EinsumWithCasts(
+_einsum_with_casts = EinsumWithCasts(
     einsum=MXNetBackend._einsum_of_one_type,
     cast=lambda tensor, dtype: tensor.astype(dtype),
     name=lambda tensor: np.dtype(tensor.dtype).name,

@@ -76,7 +76,7 @@ def reshape_symbol(
     old, new = ([axes for axes in dims if axes] for dims in (before, after))
     boundaries = {*accumulate(map(len, old)), *accumulate(map(len, new))}
     parts = [
-        [_part_length(sizes, group) if len(groups) > 1 else KEEP for group in groups]
+        [_product_of_sizes_or_infer(sizes, group) if len(groups) > 1 else KEEP for group in groups]
         for groups in _split_at_boundaries(old, boundaries)
     ]
     for codes in _split_codes(parts):
@@ -98,7 +98,7 @@ def _split_at_boundaries(dims: Sequence[AxisIndices], boundaries: set[int]) -> I
         yield [axes[one - start : other - start] for one, other in pairwise(inside)]
 
 
-def _part_length(sizes: Sequence[Any], axes: AxisIndices) -> int:
+def _product_of_sizes_or_infer(sizes: Sequence[Any], axes: AxisIndices) -> int:
     """Return the length of a part of a dimension; ``INFER`` if it is not an int."""
     lengths = [sizes[axis] for axis in axes]
     return prod(lengths) if all(type(length) is int for length in lengths) else INFER

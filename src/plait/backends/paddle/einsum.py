@@ -40,7 +40,7 @@ def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
         return paddle.cast(function(equation, *[paddle.cast(tensor, dtype) for tensor in tensors]), tensors[0].dtype)
 
 
-_EINSUM_WITH_CASTS = EinsumWithCasts(  # of a mixture Paddle would read the bytes of all tensors as one type
+_einsum_with_casts = EinsumWithCasts(  # of a mixture Paddle would read the bytes of all tensors as one type
     einsum=_einsum_of_one_type,
     cast=paddle.cast,
     name=lambda tensor: str(tensor.dtype).rpartition(".")[2].lower(),
@@ -54,7 +54,7 @@ They are cast to the promoted type, but floats of 8 bits to ``float32``.
 
 def einsum(equation: str, *tensors: Any) -> Any:
     """``paddle.einsum`` of operands of any element types, also mixed."""
-    return _EINSUM_WITH_CASTS(equation, *tensors)
+    return _einsum_with_casts(equation, *tensors)
 
 
 def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:

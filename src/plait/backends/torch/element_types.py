@@ -76,7 +76,7 @@ def _dtype_name(tensor: Any) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-_EINSUM_WITH_CASTS = EinsumWithCasts(
+_einsum_with_casts = EinsumWithCasts(
     einsum=torch.einsum,
     cast=_cast,
     name=_dtype_name,
@@ -104,7 +104,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
     dtype = tensors[0].dtype
     is_mixed = any(tensor.dtype != dtype for tensor in tensors)
     if dtype in _NEEDS_CAST or (is_mixed and not _is_cast_by_autocast(tensors)):
-        return _EINSUM_WITH_CASTS(equation, *tensors)
+        return _einsum_with_casts(equation, *tensors)
     return torch.einsum(equation, *tensors)
 
 
@@ -126,7 +126,7 @@ def _autocast_is_enabled(device_type: str) -> bool:
 def compute_and_result_dtypes(dtypes: tuple[torch.dtype, ...]) -> tuple[torch.dtype, torch.dtype]:
     """Return the element types in which an einsum of operands of these types is computed, and of its result."""
     names = tuple([str(dtype).removeprefix("torch.") for dtype in dtypes])
-    compute, result = _EINSUM_WITH_CASTS.compute_and_result(names)
+    compute, result = _einsum_with_casts.compute_and_result(names)
     return getattr(torch, compute), getattr(torch, result)
 
 
