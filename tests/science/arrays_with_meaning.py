@@ -208,7 +208,7 @@ def _flat(numbers: Any) -> list[Any]:
 def _number(value: Any) -> Any:
     """An element, rounded so that the order of a sum does not matter."""
     if hasattr(value, "nominal_value"):
-        return round(value.nominal_value, 9), round(value.std_dev, 9)
+        return float(f"{value.nominal_value:.9g}"), float(f"{value.std_dev:.9g}")
     if isinstance(value, (bool, int, np.bool_, np.integer)):
         return int(value)
     return float(f"{float(value):.9g}")
