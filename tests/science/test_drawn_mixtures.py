@@ -206,5 +206,5 @@ def test_a_unit_class_that_knows_few_ufuncs():
 # - numpy.stack of integers, objects or another field beside a finite field takes them for its elements: PLT308 now;
 # - `@` of numpy-quaddtype is wrong for a transposed array, and `@` of numpy.ma adds masked numbers: see findings/;
 # - astropy's Masked around unyt: its `@` masks a sum that its own sum does not mask; plait gives what `@` gives.
-# A run of an hour, with PLAIT_EXAMPLES=3000 and the seeds 101 to 157 (some 680,000 examples), found one more fault, of the
-# test: sums of uncertain numbers of 1e20 were compared to nine decimals, and not to nine digits.
+# A run of an hour, with PLAIT_EXAMPLES=3000 and the seeds 101 to 157 (some 680,000 examples), found one more fault, of
+# the test: sums of uncertain numbers of 1e20 were compared to nine decimals, and not to nine digits.
