@@ -1,0 +1,84 @@
+// What one reduction of one element type does with rows of elements. The loops around it know nothing else.
+#pragma once
+
+#include <cstdint>
+
+namespace plait {
+
+constexpr int PLANES = 3;
+
+constexpr int64_t BLOCK = 64;  // accumulators of a row that has one result
+
+// Accumulators of many results: accumulator `i` is element `i` of each plane that an operation uses.
+struct Accumulators {
+    char *plane[PLANES];
+
+    Accumulators from(int64_t first, const int *sizes) const {
+        Accumulators shifted = *this;
+        for (int i = 0; i < PLANES; ++i) shifted.plane[i] += first * sizes[i];
+        return shifted;
+    }
+};
+
+// Rows of the source: `count` rows, `step` bytes apart, each of `length` elements, `stride` bytes apart. Element `i` of
+// every row belongs to accumulator `i`. Only argmin and argmax look at the indices: that of element `i` of row `k` is
+// `index + offsets[i] + k * step_weight`. Only softmax looks at the result, which has a place for each element.
+struct Rows {
+    const char *data;
+    int64_t count, step;
+    int64_t length, stride;
+    int64_t index, step_weight;
+    const int64_t *offsets;
+    char *out;
+    int64_t out_step, out_stride;
+};
+
+// A reduction of one element type. Some have a pivot for each result, which a first pass finds: a number near the mean
+// for a variance, and the greatest element for logsumexp. The second pass sums what depends on the pivot.
+struct Operation {
+    int sizes[PLANES];  // bytes of an element of each plane; 0: the plane is not used
+    int64_t in_size, out_size;
+
+    // Makes accumulators of no elements.
+    void (*start)(Accumulators accumulators, int64_t count);
+    // Adds the elements of rows to their accumulators.
+    void (*add)(Accumulators accumulators, const Rows &rows);
+    // Makes accumulators of the elements of one row.
+    void (*set)(Accumulators accumulators, const Rows &row);
+    // Adds accumulator `i` of `others` to accumulator `i`.
+    void (*merge)(Accumulators accumulators, Accumulators others, int64_t count);
+    // Reduces the middle dimension of accumulators of the shape (outer, width, inner), in place.
+    void (*join)(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner);
+    // Writes the results of `count` accumulators to `out`, `stride` bytes apart; `elements` were added to each.
+    void (*write)(Accumulators accumulators, int64_t count, double elements, char *out, int64_t stride);
+
+    // Only with a pivot, which is in plane 0. Whether any element near the others serves, so that the first pass may
+    // read a few elements alone; otherwise it reads all.
+    bool pivot_is_approximate;
+    // Turns the results of the first pass, over `elements` elements each, into pivots.
+    void (*make_pivots)(Accumulators accumulators, int64_t count, double elements);
+    // As above, for the second pass: all planes but the first.
+    void (*start_second)(Accumulators accumulators, int64_t count);
+    void (*add_second)(Accumulators accumulators, const Rows &rows);
+    void (*join_second)(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner);
+    // Adds the accumulators of other elements, which have pivots of their own.
+    void (*combine)(Accumulators accumulators, Accumulators others, int64_t count, double other_elements);
+
+    // Only for softmax: writes what becomes of the elements of rows, for the finished accumulators of their results.
+    void (*write_rows)(Accumulators accumulators, const Rows &rows);
+};
+
+// The reductions of one instruction set; null if there is none for the operation and the element type.
+typedef const Operation *(*FindOperation)(int operation, int element);
+
+namespace baseline {
+const Operation *find_operation(int operation, int element);
+}
+namespace avx2 {
+const Operation *find_operation(int operation, int element);
+}
+namespace avx512 {
+const Operation *find_operation(int operation, int element);
+}
+
+}  // namespace plait

@@ -1,0 +1,706 @@
+// The reductions of each element type. Compiled once for each instruction set; loops over rows are written so that
+// the compiler vectorises them, and give the same bits in all of them.
+#include "operation.hpp"
+
+#include <limits>
+#include <type_traits>
+
+#include "elements.hpp"
+#include "plait_kernels.h"
+
+#if defined(__clang__)
+#define PLAIT_VECTORIZE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define PLAIT_VECTORIZE _Pragma("GCC ivdep")
+#endif
+
+namespace plait {
+namespace PLAIT_INSTRUCTION_SET {
+namespace {
+
+template <class Stored>
+inline Stored load(const char *address) {
+    Stored stored;
+    std::memcpy(&stored, address, sizeof stored);
+    return stored;
+}
+
+// For each accumulator `i` of rows: `state = get(i)`, then `state = function(state, value, i, k)` for its elements in
+// the rows `k`, then `set(i, state)`.
+template <class Element, bool FOUR_ROWS, class Get, class Function, class Set>
+inline void for_each_value(const Rows &rows, Get get, Function function, Set set) {
+    typedef typename Element::Stored Stored;
+    constexpr int64_t SIZE = sizeof(Stored);
+    const int64_t length = rows.length, stride = rows.stride, step = rows.step;
+    int64_t k = 0;
+    if (stride == SIZE && length == BLOCK) {
+        for (; k < rows.count; ++k) {
+            const char *__restrict data = rows.data + k * step;
+            PLAIT_VECTORIZE
+            for (int64_t i = 0; i < BLOCK; ++i) {
+                set(i, function(get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
+            }
+        }
+        return;
+    }
+    if (stride == SIZE) {
+        // Four rows at once load and store the accumulators less often. Rows that follow each other are read in order.
+        const bool four_rows = FOUR_ROWS && (step < 0 || step > 2 * length * SIZE);
+        for (; four_rows && k + 4 <= rows.count; k += 4) {
+            const char *__restrict first = rows.data + k * step;
+            const char *__restrict second = first + step;
+            const char *__restrict third = second + step;
+            const char *__restrict fourth = third + step;
+            PLAIT_VECTORIZE
+            for (int64_t i = 0; i < length; ++i) {
+                auto state = get(i);
+                state = function(state, Element::read(load<Stored>(first + i * SIZE)), i, k);
+                state = function(state, Element::read(load<Stored>(second + i * SIZE)), i, k + 1);
+                state = function(state, Element::read(load<Stored>(third + i * SIZE)), i, k + 2);
+                state = function(state, Element::read(load<Stored>(fourth + i * SIZE)), i, k + 3);
+                set(i, state);
+            }
+        }
+        for (; k < rows.count; ++k) {
+            const char *__restrict data = rows.data + k * step;
+            PLAIT_VECTORIZE
+            for (int64_t i = 0; i < length; ++i) {
+                set(i, function(get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
+            }
+        }
+        return;
+    }
+    for (; k < rows.count; ++k) {
+        const char *data = rows.data + k * step;
+        for (int64_t i = 0; i < length; ++i) {
+            set(i, function(get(i), Element::read(load<Stored>(data + i * stride)), i, k));
+        }
+    }
+}
+
+// Reduces the middle dimension of states of the shape (outer, width, inner). Each state is written after those that it
+// joins were read, and no later one joins it.
+template <class Get, class Join, class Set>
+inline void join_middle(int64_t outer, int64_t width, int64_t inner, Get get, Join join, Set set) {
+    if (outer == 1) {
+        for (int64_t rest = width; rest > 1;) {  // halve, so that each step is one long loop
+            const int64_t half = (rest + 1) / 2, shift = half * inner, count = (rest - half) * inner;
+            PLAIT_VECTORIZE
+            for (int64_t i = 0; i < count; ++i) set(i, join(get(i), get(i + shift)));
+            rest = half;
+        }
+        return;
+    }
+    if (inner == 1) {
+        for (; width % 2 == 0; width /= 2) {
+            const int64_t pairs = outer * (width / 2);
+            PLAIT_VECTORIZE
+            for (int64_t i = 0; i < pairs; ++i) set(i, join(get(2 * i), get(2 * i + 1)));
+        }
+        for (int64_t i = 0; i < outer && width > 1; ++i) {
+            auto state = get(i * width);
+            for (int64_t k = 1; k < width; ++k) state = join(state, get(i * width + k));
+            set(i, state);
+        }
+        return;
+    }
+    for (int64_t i = 0; i < outer; ++i) {
+        const int64_t to = i * inner, from = i * width * inner;
+        PLAIT_VECTORIZE
+        for (int64_t j = 0; j < inner; ++j) set(to + j, join(get(from + j), get(from + inner + j)));
+        for (int64_t k = 2; k < width; ++k) {
+            PLAIT_VECTORIZE
+            for (int64_t j = 0; j < inner; ++j) set(to + j, join(get(to + j), get(from + k * inner + j)));
+        }
+    }
+}
+
+// What an operation does not need.
+struct Nothing {};
+
+// The numbers of one accumulator; an operation uses one to three of them.
+template <class A, class B = Nothing, class C = Nothing>
+struct Numbers {
+    A a;
+    B b;
+    C c;
+};
+
+// The planes of accumulators with such numbers.
+template <class A, class B = Nothing, class C = Nothing>
+class Planes {
+public:
+    typedef Numbers<A, B, C> State;
+    static constexpr bool HAS_B = !std::is_same<B, Nothing>::value, HAS_C = !std::is_same<C, Nothing>::value;
+    static constexpr int SIZES[PLANES] = {sizeof(A), HAS_B ? sizeof(B) : 0, HAS_C ? sizeof(C) : 0};
+
+    explicit Planes(const Accumulators &accumulators)
+        : a_(reinterpret_cast<A *>(accumulators.plane[0])),
+          b_(reinterpret_cast<B *>(accumulators.plane[1])),
+          c_(reinterpret_cast<C *>(accumulators.plane[2])) {}
+
+    State operator[](int64_t i) const {
+        State state;
+        state.a = a_[i];
+        if constexpr (HAS_B) state.b = b_[i];
+        if constexpr (HAS_C) state.c = c_[i];
+        return state;
+    }
+    void set(int64_t i, State state) const {
+        a_[i] = state.a;
+        set_without_pivot(i, state);
+    }
+    void set_without_pivot(int64_t i, State state) const {
+        if constexpr (HAS_B) b_[i] = state.b;
+        if constexpr (HAS_C) c_[i] = state.c;
+    }
+
+private:
+    A *__restrict a_;
+    B *__restrict b_;
+    C *__restrict c_;
+};
+
+template <class T>
+inline bool is_nan(T value) {
+    return value != value;
+}
+
+template <class T>
+constexpr T least() {
+    return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+}
+
+template <class T>
+constexpr T greatest() {
+    return std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+}
+
+// The extremum of two values: the second one if it is better, or NaN.
+template <bool MAX, class T>
+inline T extremum(T value, T other) {
+    return (MAX ? other > value : other < value) | (other != other) ? other : value;
+}
+
+template <class ElementType, bool MAX>
+struct Extremum {
+    static constexpr bool USES_INDEX = false;
+    typedef ElementType Element;
+    typedef typename Element::Value Value;
+    typedef typename Element::Stored Result;
+    typedef Numbers<Value> State;
+    typedef Planes<Value> Memory;
+
+    static State start() { return {MAX ? least<Value>() : greatest<Value>(), {}, {}}; }
+    static State add(State state, Value value, int64_t) { return {extremum<MAX>(state.a, value), {}, {}}; }
+    static State join(State state, State other) { return {extremum<MAX>(state.a, other.a), {}, {}}; }
+    static Result result(State state, double) { return Element::write(state.a); }
+};
+
+// The value, and the index at which it is first in row-major order; the first NaN, if there is one.
+template <class ElementType, bool MAX>
+struct IndexOfExtremum {
+    static constexpr bool USES_INDEX = true;
+    typedef ElementType Element;
+    typedef typename Element::Value Value;
+    typedef int64_t Result;
+    typedef Numbers<Value, int64_t> State;
+    typedef Planes<Value, int64_t> Memory;
+
+    static State start() {
+        return {MAX ? least<Value>() : greatest<Value>(), std::numeric_limits<int64_t>::max(), {}};
+    }
+    static State join(State state, State other) {
+        const bool nan = is_nan(state.a), other_nan = is_nan(other.a);
+        const bool better = (MAX ? other.a > state.a : other.a < state.a) & !nan;
+        const bool equal = (other.a == state.a) | (other_nan & nan);
+        const bool found = better | (other_nan & !nan) | (equal & (other.b < state.b));
+        return {found ? other.a : state.a, found ? other.b : state.b, {}};
+    }
+    static State add(State state, Value value, int64_t index) { return join(state, {value, index, {}}); }
+    static Result result(State state, double) { return state.b; }
+};
+
+// Sums whose accumulators are wide enough: of integers, and of floats in double precision.
+template <class ElementType, class Total, bool MEAN>
+struct Sum {
+    static constexpr bool USES_INDEX = false;
+    typedef ElementType Element;
+    typedef typename Element::Value Value;
+    static constexpr bool IS_INTEGER = std::numeric_limits<Total>::is_integer;
+    typedef typename std::conditional<IS_INTEGER, Total, typename Element::Stored>::type Result;
+    typedef Numbers<Total> State;
+    typedef Planes<Total> Memory;
+
+    static State start() { return {0, {}, {}}; }
+    static State add(State state, Value value, int64_t) { return {state.a + static_cast<Total>(value), {}, {}}; }
+    static State join(State state, State other) { return {state.a + other.a, {}, {}}; }
+    static Result result(State state, double elements) {
+        if constexpr (IS_INTEGER) return state.a;
+        else return Element::write(static_cast<Value>(MEAN ? state.a * (1.0 / elements) : state.a));
+    }
+};
+
+// Sums of double precision, which no type is wider than: the rounding errors are summed as well.
+template <bool MEAN>
+struct CompensatedSum {
+    static constexpr bool USES_INDEX = false;
+    typedef Plain<double> Element;
+    typedef double Value;
+    typedef double Result;
+    typedef Numbers<double, double> State;
+    typedef Planes<double, double> Memory;
+
+    static State start() { return {0.0, 0.0, {}}; }
+    static State add(State state, Value value, int64_t) {
+        const double sum = state.a + value, added = sum - state.a;
+        return {sum, state.b + ((state.a - (sum - added)) + (value - added)), {}};
+    }
+    static State join(State state, State other) {
+        state = add(state, other.a, 0);
+        return {state.a, state.b + other.b, {}};
+    }
+    static Result result(State state, double elements) {
+        const double sum = state.b - state.b == 0 ? state.a + state.b : state.a;  // of infinities the error is NaN
+        return MEAN ? sum / elements : sum;
+    }
+};
+
+template <class ElementType, class Total>
+struct Product {
+    static constexpr bool USES_INDEX = false;
+    typedef ElementType Element;
+    typedef typename Element::Value Value;
+    static constexpr bool IS_INTEGER = std::numeric_limits<Total>::is_integer;
+    typedef typename std::conditional<IS_INTEGER, Total, typename Element::Stored>::type Result;
+    typedef Numbers<Total> State;
+    typedef Planes<Total> Memory;
+
+    static State start() { return {1, {}, {}}; }
+    static State add(State state, Value value, int64_t) { return {state.a * static_cast<Total>(value), {}, {}}; }
+    static State join(State state, State other) { return {state.a * other.a, {}, {}}; }
+    static Result result(State state, double) {
+        if constexpr (IS_INTEGER) return state.a;
+        else return Element::write(static_cast<Value>(state.a));
+    }
+};
+
+template <class T>
+struct ComplexProduct {
+    static constexpr bool USES_INDEX = false;
+    typedef Plain<Complex<T>> Element;
+    typedef Complex<T> Value;
+    typedef Complex<T> Result;
+    typedef Numbers<double, double> State;
+    typedef Planes<double, double> Memory;
+
+    static State start() { return {1.0, 0.0, {}}; }
+    static State join(State state, State other) {
+        return {state.a * other.a - state.b * other.b, state.a * other.b + state.b * other.a, {}};
+    }
+    static State add(State state, Value value, int64_t) { return join(state, {value.real, value.imaginary, {}}); }
+    static Result result(State state, double) { return {static_cast<T>(state.a), static_cast<T>(state.b)}; }
+};
+
+template <class T>
+inline uint8_t is_true(T value) {
+    return value != T(0);
+}
+template <class T>
+inline uint8_t is_true(Complex<T> value) {
+    return (value.real != 0) | (value.imaginary != 0);
+}
+
+template <class ElementType, bool ANY>
+struct Truth {
+    static constexpr bool USES_INDEX = false;
+    typedef ElementType Element;
+    typedef typename Element::Value Value;
+    typedef uint8_t Result;
+    typedef Numbers<uint8_t> State;
+    typedef Planes<uint8_t> Memory;
+
+    static State start() { return {ANY ? uint8_t(0) : uint8_t(1), {}, {}}; }
+    static State join(State state, State other) {
+        return {static_cast<uint8_t>(ANY ? state.a | other.a : state.a & other.a), {}, {}};
+    }
+    static State add(State state, Value value, int64_t) { return join(state, {is_true(value), {}, {}}); }
+    static Result result(State state, double) { return state.a; }
+};
+
+// With a pivot near the mean: the sums of the distances to it (b) and of their squares (c). In double precision the
+// pivot may be any mixture of elements: the relative error is at most about the number of elements times 1e-16.
+template <class ElementType, bool ROOT>
+struct Variance {
+    static constexpr bool USES_INDEX = false;
+    typedef ElementType Element;
+    typedef typename Element::Value Value;
+    typedef typename Element::Stored Result;
+    typedef Numbers<double, double, double> State;
+    typedef Planes<double, double, double> Memory;
+    static constexpr bool PIVOT_IS_APPROXIMATE = true;
+
+    static State start() { return {0.0, 0.0, 0.0}; }
+    static State add(State state, Value value, int64_t) { return {state.a + value, state.b, state.c}; }
+    static State join(State state, State other) { return {state.a + other.a, state.b, state.c}; }
+    static State make_pivot(State state, double elements) { return {state.a / elements, state.b, state.c}; }
+    static State start_second(State state) { return {state.a, 0.0, 0.0}; }
+    static State add_second(State state, Value value) {
+        const double distance = value - state.a;
+        return {state.a, state.b + distance, state.c + distance * distance};
+    }
+    static State join_second(State state, State other) { return {state.a, state.b + other.b, state.c + other.c}; }
+    static State combine(State state, State other, double other_elements) {
+        const double shift = other.a - state.a;
+        return {state.a, state.b + other.b + other_elements * shift,
+                state.c + other.c + shift * (2.0 * other.b + other_elements * shift)};
+    }
+    static Result result(State state, double elements) {
+        const double shift = state.b / elements, variance = state.c / elements - shift * shift;
+        const double positive = variance < 0.0 ? 0.0 : variance;
+        return Element::write(static_cast<Value>(ROOT ? __builtin_sqrt(positive) : positive));
+    }
+};
+
+// The pivot is the greatest element. The sum of the exponentials of the distances of the lesser ones to it (b) is apart
+// from how many are equal to it (c), since it may be lost in the sum of both.
+template <class ElementType>
+struct LogSumExp {
+    static constexpr bool USES_INDEX = false;
+    typedef ElementType Element;
+    typedef typename Element::Value Value;
+    typedef typename Element::Stored Result;
+    typedef Numbers<Value, double, Value> State;
+    typedef Planes<Value, double, Value> Memory;
+    static constexpr bool PIVOT_IS_APPROXIMATE = false;
+
+    static State start() { return {least<Value>(), 0.0, 0}; }
+    static State add(State state, Value value, int64_t) { return {extremum<true>(state.a, value), state.b, state.c}; }
+    static State join(State state, State other) { return {extremum<true>(state.a, other.a), state.b, state.c}; }
+    static State make_pivot(State state, double) { return state; }
+    static State start_second(State state) { return {state.a, 0.0, 0}; }
+    static State add_second(State state, Value value) {
+        const bool is_greatest = value == state.a;
+        const Value term = is_greatest ? Value(0) : exponential(value - state.a);
+        return {state.a, state.b + term, state.c + (is_greatest ? Value(1) : Value(0))};
+    }
+    static State join_second(State state, State other) { return {state.a, state.b + other.b, state.c + other.c}; }
+    static State combine(State state, State other, double) {
+        if (is_nan(state.a) || is_nan(other.a)) return {state.a + other.a, 0.0, 0};
+        if (state.a == other.a) return join_second(state, other);
+        const State &more = state.a > other.a ? state : other, &less = state.a > other.a ? other : state;
+        return {more.a, more.b + (less.b + less.c) * exponential(less.a - more.a), more.c};
+    }
+    static Result result(State state, double) {
+        const double finite = state.a + logarithm_of_sum(state.c, state.b);
+        const bool is_finite = state.a - state.a == 0;
+        return Element::write(is_finite ? static_cast<Value>(finite) : state.a);
+    }
+};
+
+template <class ElementType>
+struct Softmax : LogSumExp<ElementType> {
+    typedef LogSumExp<ElementType> Base;
+    static typename Base::Value of_element(typename Base::State state, typename Base::Value value) {
+        const double term = value == state.a ? 1.0 : static_cast<double>(exponential(value - state.a));
+        const bool is_finite = state.a - state.a == 0;
+        return is_finite ? static_cast<typename Base::Value>(term / (state.b + state.c)) : state.a - state.a;
+    }
+};
+
+template <class ElementType>
+struct LogSoftmax : LogSumExp<ElementType> {
+    typedef LogSumExp<ElementType> Base;
+    static typename Base::Value of_element(typename Base::State state, typename Base::Value value) {
+        const double distance = static_cast<double>(value) - state.a;
+        return static_cast<typename Base::Value>(distance - logarithm_of_sum(state.c, state.b));
+    }
+};
+
+// The functions of an `Operation` for a reduction.
+template <class Reduction>
+struct Loops {
+    typedef typename Reduction::Element Element;
+    typedef typename Reduction::Memory Memory;
+    typedef typename Reduction::State State;
+    typedef typename Reduction::Result Result;
+    typedef typename Element::Value Value;
+
+    static void start(Accumulators accumulators, int64_t count) {
+        const Memory memory(accumulators);
+        for (int64_t i = 0; i < count; ++i) memory.set(i, Reduction::start());
+    }
+    static void add(Accumulators accumulators, const Rows &rows) {
+        const Memory memory(accumulators);
+        const int64_t *__restrict offsets = rows.offsets;
+        const int64_t index = rows.index, step_weight = rows.step_weight;
+        for_each_value<Element, !Reduction::USES_INDEX>(
+            rows, [=](int64_t i) { return memory[i]; },
+            [=](State state, Value value, int64_t i, int64_t k) {
+                if constexpr (Reduction::USES_INDEX) {
+                    return Reduction::add(state, value, index + offsets[i] + k * step_weight);
+                } else {
+                    return Reduction::add(state, value, 0);
+                }
+            },
+            [=](int64_t i, State state) { memory.set(i, state); });
+    }
+    static void set(Accumulators accumulators, const Rows &row) {
+        const Memory memory(accumulators);
+        const int64_t *__restrict offsets = row.offsets;
+        const int64_t index = row.index;
+        for_each_value<Element, false>(
+            row, [](int64_t) { return Reduction::start(); },
+            [=](State state, Value value, int64_t i, int64_t) {
+                return Reduction::add(state, value, Reduction::USES_INDEX ? index + offsets[i] : 0);
+            },
+            [=](int64_t i, State state) { memory.set(i, state); });
+    }
+    static void merge(Accumulators accumulators, Accumulators others, int64_t count) {
+        const Memory memory(accumulators), other(others);
+        PLAIT_VECTORIZE
+        for (int64_t i = 0; i < count; ++i) memory.set(i, Reduction::join(memory[i], other[i]));
+    }
+    static void join(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner) {
+        const Memory memory(accumulators);
+        join_middle(
+            outer, width, inner, [=](int64_t i) { return memory[i]; },
+            [](State state, State other) { return Reduction::join(state, other); },
+            [=](int64_t i, State state) { memory.set(i, state); });
+    }
+    static void write(Accumulators accumulators, int64_t count, double elements, char *out, int64_t stride) {
+        const Memory memory(accumulators);
+        constexpr int64_t SIZE = sizeof(Result);
+        if (stride == SIZE) {
+            PLAIT_VECTORIZE
+            for (int64_t i = 0; i < count; ++i) {
+                const Result result = Reduction::result(memory[i], elements);
+                std::memcpy(out + i * SIZE, &result, SIZE);
+            }
+            return;
+        }
+        for (int64_t i = 0; i < count; ++i) {
+            const Result result = Reduction::result(memory[i], elements);
+            std::memcpy(out + i * stride, &result, SIZE);
+        }
+    }
+
+    static constexpr Operation one_pass() {
+        return {
+            {Memory::SIZES[0], Memory::SIZES[1], Memory::SIZES[2]},
+            sizeof(typename Element::Stored),
+            sizeof(Result),
+            start, add, set, merge, join, write,
+            false, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+        };
+    }
+};
+
+// The functions of an `Operation` for a reduction with a pivot.
+template <class Reduction>
+struct LoopsWithPivot : Loops<Reduction> {
+    typedef typename Reduction::Element Element;
+    typedef typename Reduction::Memory Memory;
+    typedef typename Reduction::State State;
+
+    static void make_pivots(Accumulators accumulators, int64_t count, double elements) {
+        const Memory memory(accumulators);
+        for (int64_t i = 0; i < count; ++i) memory.set(i, Reduction::make_pivot(memory[i], elements));
+    }
+    static void start_second(Accumulators accumulators, int64_t count) {
+        const Memory memory(accumulators);
+        for (int64_t i = 0; i < count; ++i) memory.set_without_pivot(i, Reduction::start_second(memory[i]));
+    }
+    static void add_second(Accumulators accumulators, const Rows &rows) {
+        const Memory memory(accumulators);
+        for_each_value<Element, true>(
+            rows, [=](int64_t i) { return memory[i]; },
+            [=](State state, typename Element::Value value, int64_t, int64_t) {
+                return Reduction::add_second(state, value);
+            },
+            [=](int64_t i, State state) { memory.set_without_pivot(i, state); });
+    }
+    static void join_second(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner) {
+        const Memory memory(accumulators);
+        join_middle(
+            outer, width, inner, [=](int64_t i) { return memory[i]; },
+            [](State state, State other) { return Reduction::join_second(state, other); },
+            [=](int64_t i, State state) { memory.set(i, state); });
+    }
+    static void combine(Accumulators accumulators, Accumulators others, int64_t count, double other_elements) {
+        const Memory memory(accumulators), other(others);
+        for (int64_t i = 0; i < count; ++i) {
+            memory.set(i, Reduction::combine(memory[i], other[i], other_elements));
+        }
+    }
+
+    static constexpr Operation two_pass() {
+        Operation operation = Loops<Reduction>::one_pass();
+        operation.pivot_is_approximate = Reduction::PIVOT_IS_APPROXIMATE;
+        operation.make_pivots = make_pivots;
+        operation.start_second = start_second;
+        operation.add_second = add_second;
+        operation.join_second = join_second;
+        operation.combine = combine;
+        return operation;
+    }
+};
+
+// The functions of an `Operation` whose result has every element.
+template <class Reduction>
+struct LoopsOfSoftmax : LoopsWithPivot<Reduction> {
+    static void write_rows(Accumulators accumulators, const Rows &rows) {
+        typedef typename Reduction::Element Element;
+        typedef typename Element::Stored Stored;
+        constexpr int64_t SIZE = sizeof(Stored);
+        const typename Reduction::Memory memory(accumulators);
+        const int64_t length = rows.length;
+        for (int64_t k = 0; k < rows.count; ++k) {
+            const char *__restrict data = rows.data + k * rows.step;
+            char *__restrict out = rows.out + k * rows.out_step;
+            if (rows.stride == SIZE && rows.out_stride == SIZE) {
+                PLAIT_VECTORIZE
+                for (int64_t i = 0; i < length; ++i) {
+                    const auto value = Element::read(load<Stored>(data + i * SIZE));
+                    const Stored result = Element::write(Reduction::of_element(memory[i], value));
+                    std::memcpy(out + i * SIZE, &result, SIZE);
+                }
+                continue;
+            }
+            for (int64_t i = 0; i < length; ++i) {
+                const auto value = Element::read(load<Stored>(data + i * rows.stride));
+                const Stored result = Element::write(Reduction::of_element(memory[i], value));
+                std::memcpy(out + i * rows.out_stride, &result, SIZE);
+            }
+        }
+    }
+
+    static constexpr Operation softmax() {
+        Operation operation = LoopsWithPivot<Reduction>::two_pass();
+        operation.write_rows = write_rows;
+        return operation;
+    }
+};
+
+template <class Reduction>
+const Operation *one_pass() {
+    static constexpr Operation operation = Loops<Reduction>::one_pass();
+    return &operation;
+}
+
+template <class Reduction>
+const Operation *two_pass() {
+    static constexpr Operation operation = LoopsWithPivot<Reduction>::two_pass();
+    return &operation;
+}
+
+template <class Reduction>
+const Operation *softmax() {
+    static constexpr Operation operation = LoopsOfSoftmax<Reduction>::softmax();
+    return &operation;
+}
+
+template <class Element>
+const Operation *find_for_any_element(int operation) {
+    switch (operation) {
+        case PLAIT_ANY: return one_pass<Truth<Element, true>>();
+        case PLAIT_ALL: return one_pass<Truth<Element, false>>();
+        default: return nullptr;
+    }
+}
+
+template <class Element>
+const Operation *find_for_real(int operation) {
+    switch (operation) {
+        case PLAIT_MIN: return one_pass<Extremum<Element, false>>();
+        case PLAIT_MAX: return one_pass<Extremum<Element, true>>();
+        case PLAIT_ARGMIN: return one_pass<IndexOfExtremum<Element, false>>();
+        case PLAIT_ARGMAX: return one_pass<IndexOfExtremum<Element, true>>();
+        default: return find_for_any_element<Element>(operation);
+    }
+}
+
+// Sums and products may overflow; they wrap around, as unsigned numbers do.
+template <class T>
+const Operation *find_for_integer(int operation) {
+    typedef Plain<T> Element;
+    switch (operation) {
+        case PLAIT_SUM: return one_pass<Sum<Element, uint64_t, false>>();
+        case PLAIT_PROD: return one_pass<Product<Element, uint64_t>>();
+        default: return find_for_real<Element>(operation);
+    }
+}
+
+template <class Element>
+const Operation *find_for_statistics(int operation) {
+    switch (operation) {
+        case PLAIT_VAR: return two_pass<Variance<Element, false>>();
+        case PLAIT_STD: return two_pass<Variance<Element, true>>();
+        case PLAIT_LOGSUMEXP: return two_pass<LogSumExp<Element>>();
+        case PLAIT_SOFTMAX: return softmax<Softmax<Element>>();
+        case PLAIT_LOG_SOFTMAX: return softmax<LogSoftmax<Element>>();
+        case PLAIT_PROD: return one_pass<Product<Element, double>>();
+        default: return find_for_real<Element>(operation);
+    }
+}
+
+template <class Element>
+const Operation *find_for_float(int operation) {
+    switch (operation) {
+        case PLAIT_SUM: return one_pass<Sum<Element, double, false>>();
+        case PLAIT_MEAN: return one_pass<Sum<Element, double, true>>();
+        default: return find_for_statistics<Element>(operation);
+    }
+}
+
+const Operation *find_for_double(int operation) {
+    switch (operation) {
+        case PLAIT_SUM: return one_pass<CompensatedSum<false>>();
+        case PLAIT_MEAN: return one_pass<CompensatedSum<true>>();
+        default: return find_for_statistics<Plain<double>>(operation);
+    }
+}
+
+// Sums of complex numbers are sums of their parts, which the caller lays out as one more dimension.
+template <class T>
+const Operation *find_for_complex(int operation) {
+    switch (operation) {
+        case PLAIT_PROD: return one_pass<ComplexProduct<T>>();
+        default: return find_for_any_element<Plain<Complex<T>>>(operation);
+    }
+}
+
+const Operation *find_for_date(int operation) {
+    switch (operation) {
+        case PLAIT_MIN: return one_pass<Extremum<Plain<int64_t>, false>>();
+        case PLAIT_MAX: return one_pass<Extremum<LatestDate, true>>();
+        default: return nullptr;
+    }
+}
+
+}  // namespace
+
+const Operation *find_operation(int operation, int element) {
+    switch (element) {
+        case PLAIT_BOOL: return find_for_integer<uint8_t>(operation);
+        case PLAIT_INT8: return find_for_integer<int8_t>(operation);
+        case PLAIT_INT16: return find_for_integer<int16_t>(operation);
+        case PLAIT_INT32: return find_for_integer<int32_t>(operation);
+        case PLAIT_INT64: return find_for_integer<int64_t>(operation);
+        case PLAIT_UINT8: return find_for_integer<uint8_t>(operation);
+        case PLAIT_UINT16: return find_for_integer<uint16_t>(operation);
+        case PLAIT_UINT32: return find_for_integer<uint32_t>(operation);
+        case PLAIT_UINT64: return find_for_integer<uint64_t>(operation);
+        case PLAIT_FLOAT16: return find_for_float<Half>(operation);
+        case PLAIT_BFLOAT16: return find_for_float<BFloat>(operation);
+        case PLAIT_FLOAT32: return find_for_float<Plain<float>>(operation);
+        case PLAIT_FLOAT64: return find_for_double(operation);
+        case PLAIT_COMPLEX64: return find_for_complex<float>(operation);
+        case PLAIT_COMPLEX128: return find_for_complex<double>(operation);
+        case PLAIT_DATETIME: return find_for_date(operation);
+        default: return nullptr;
+    }
+}
+
+}  // namespace PLAIT_INSTRUCTION_SET
+}  // namespace plait

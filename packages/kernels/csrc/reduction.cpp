@@ -1,0 +1,552 @@
+#include "reduction.hpp"
+
+#include <cstring>
+#include <new>
+
+namespace plait {
+namespace {
+
+constexpr int64_t ROW_MIN = 128, ROW_MAX = 1024;  // elements of other rows
+constexpr int64_t KEPT_ROW_MAX = 4096;           // elements of rows that all have results of their own
+constexpr int64_t SHORT_WINDOW = 4;
+constexpr int64_t LONG_ROW_MAX = 1 << 14;        // elements of a row that has one result
+constexpr int64_t MAX_ACCUMULATORS = 4096;
+constexpr int64_t MAX_LIVE_LONG_ROWS = 16;
+constexpr int64_t CACHE_BYTES = 1 << 18;         // what two passes read twice
+constexpr int64_t PIVOT_ROWS = 16;               // blocks of a long row in which an approximate pivot is found
+constexpr int64_t MIN_UNITS = 64;                // enough for every number of threads
+constexpr int PREFETCHED_LINES = 8;
+constexpr int64_t MIN_BYTES_OF_SPLIT = 1 << 17;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// The bytes of `count` accumulators.
+int64_t bytes_of(const Operation &operation, int64_t count) {
+    int64_t bytes = 0;
+    for (int size : operation.sizes) bytes += aligned(size * count);
+    return bytes;
+}
+
+Accumulators accumulators_at(char *memory, const Operation &operation, int64_t count) {
+    Accumulators accumulators;
+    for (int i = 0; i < PLANES; ++i) {
+        accumulators.plane[i] = memory;
+        memory += aligned(operation.sizes[i] * count);
+    }
+    return accumulators;
+}
+
+char *align(char *memory) { return memory + (64 - reinterpret_cast<uintptr_t>(memory) % 64) % 64; }
+
+template <class T>
+void gather(char *to, const char *from, const int64_t *places, int64_t count) {
+    T *results = reinterpret_cast<T *>(to);
+    const T *values = reinterpret_cast<const T *>(from);
+    for (int64_t i = 0; i < count; ++i) results[i] = values[places[i]];
+}
+
+// Copies the numbers at the given places, which have `size` bytes.
+void gather(int size, char *to, const char *from, const int64_t *places, int64_t count) {
+    switch (size) {
+        case 1: return gather<uint8_t>(to, from, places, count);
+        case 2: return gather<uint16_t>(to, from, places, count);
+        case 4: return gather<uint32_t>(to, from, places, count);
+        case 8: return gather<uint64_t>(to, from, places, count);
+        default: return;
+    }
+}
+
+// Fetches the beginning of the next row, which is elsewhere; the processor then fetches the rest by itself.
+void prefetch_next(const char *row, const char *next) {
+    if (next - row < (1 << 15) && row - next < (1 << 15)) return;
+    for (int i = 0; i < PREFETCHED_LINES; ++i) __builtin_prefetch(next + 64 * i);
+}
+
+template <class T>
+std::unique_ptr<T[]> allocate(int64_t count) {
+    return std::unique_ptr<T[]>(new (std::nothrow) T[count]);
+}
+
+}  // namespace
+
+// Whether a row that is long enough should be longer by `room` steps of the next dimension at most: by windows of a few
+// elements whole, and by more results, so that more elements share the overhead of a row.
+bool makes_row_better(const Dimension &next, int64_t room) {
+    return next.reduced ? next.length <= SHORT_WINDOW && next.length <= room : room > 1;
+}
+
+// The memory of one thread: the accumulators of rows, of results, and of the results of a chunk.
+struct Reduction::Scratch {
+    std::unique_ptr<char[]> memory;
+    Accumulators rows, results, chunk;
+
+    Scratch(const Operation &operation, int64_t row_count, int64_t result_count) {
+        const int64_t rows_bytes = bytes_of(operation, row_count), result_bytes = bytes_of(operation, result_count);
+        memory = allocate<char>(rows_bytes + 2 * result_bytes + 64);
+        if (!memory) return;
+        char *start = align(memory.get());
+        rows = accumulators_at(start, operation, row_count);
+        results = accumulators_at(start + rows_bytes, operation, result_count);
+        chunk = accumulators_at(start + rows_bytes + result_bytes, operation, result_count);
+    }
+};
+
+void Reduction::Loops::add(const Dimension &dimension) {
+    loop[count++] = dimension;
+    steps *= dimension.length;
+}
+
+// Tiles of equal lengths as far as possible, at most `most`, which are multiples of `multiple` but for the last one.
+Reduction::Tiles::Tiles(int64_t total, int64_t most, int64_t multiple) {
+    length = ceil_div(ceil_div(total, ceil_div(total, most)), multiple) * multiple;
+    length = least(length, total);
+    count = ceil_div(total, length);
+    last = total - (count - 1) * length;
+}
+
+Dimension Reduction::Tiles::loop_over(const Dimension &dimension) const {
+    return {count, length * dimension.in, length * dimension.out, dimension.reduced, length * dimension.weight};
+}
+
+Reduction::Reduction(const Layout &layout, const Operation &operation, bool writes_rows)
+    : operation_(operation), writes_rows_(writes_rows), in_(layout.in), out_(layout.out), index_(layout.index) {
+    choose_row(layout);
+    choose_loops(layout);
+    choose_splits();
+    elements_per_step_ = row_length_ / results_;
+}
+
+// Takes dimensions from the innermost on while one continues the other, and divides the last one if it is too long.
+// A long reduced dimension is a row alone.
+void Reduction::choose_row(const Layout &layout) {
+    Dimension taken[PLAIT_MAX_RANK + 1];
+    int count = 0;
+    outside_rank_ = layout.rank;
+    row_stride_ = operation_.in_size;
+    row_out_stride_ = operation_.out_size;
+    if (layout.rank && layout.dimensions[layout.rank - 1].reduced && layout.dimensions[layout.rank - 1].length >= BLOCK) {
+        const Dimension &only = layout.dimensions[--outside_rank_];
+        row_tiles_ = Tiles(only.length, LONG_ROW_MAX, BLOCK);
+        row_length_ = row_tiles_.length;
+        row_stride_ = only.in;
+        row_out_stride_ = only.out;
+        lanes_ = BLOCK;
+        is_long_ = true;
+        row_[0] = {BLOCK, only.in, only.out, true, only.weight};
+        inside_[0] = 1;
+        row_rank_ = 1;
+        return;
+    }
+    while (outside_rank_ > 0) {
+        const Dimension &next = layout.dimensions[outside_rank_ - 1];
+        if (row_length_ >= ROW_MIN && !makes_row_better(next, ROW_MAX / row_length_)) break;
+        if (count == 0) {
+            row_stride_ = next.in;
+            row_out_stride_ = next.out;
+        } else if (next.in != row_length_ * row_stride_ || (writes_rows_ && next.out != row_length_ * row_out_stride_)) {
+            break;
+        }
+        row_tiles_ = Tiles(next.length, count == 0 && !next.reduced ? KEPT_ROW_MAX : ROW_MAX / row_length_, 1);
+        taken[count] = next;
+        taken[count++].length = row_tiles_.length;
+        row_length_ *= row_tiles_.length;
+        --outside_rank_;
+        if (row_tiles_.count > 1) break;
+    }
+    int64_t inside = row_length_;
+    for (int i = 0; i < count; ++i) {
+        row_[i] = taken[count - 1 - i];
+        inside /= row_[i].length;
+        inside_[i] = inside;
+        if (!row_[i].reduced) results_ *= row_[i].length;
+    }
+    row_rank_ = count;
+    lanes_ = row_length_;
+    row_tiles_are_kept_ = count > 0 && !row_[0].reduced;
+    inner_results_ = row_tiles_are_kept_ ? results_ / row_[0].length : results_;
+}
+
+// Kept loops inside of reduced ones are live, that is, all their results are accumulated at once, as long as there are
+// few; the others are outermost.
+void Reduction::choose_loops(const Layout &layout) {
+    Dimension loops[PLAIT_MAX_RANK + 3];
+    int count = 0;
+    for (int i = 0; i < outside_rank_; ++i) loops[count++] = layout.dimensions[i];
+    int first_reduced = 0;
+    while (first_reduced < count && !loops[first_reduced].reduced) ++first_reduced;
+    const bool has_row_tiles = row_tiles_.count > 1;
+    int first_live = count;
+    const bool shares_overhead = is_long_ && first_reduced == count;  // several results make a unit
+    int64_t room = shares_overhead ? MAX_LIVE_LONG_ROWS : MAX_ACCUMULATORS / lanes_;
+    Dimension divided{};
+    for (int i = count - 1; i >= 0 && (i > first_reduced || shares_overhead) && room > 1; --i) {
+        if (loops[i].reduced) continue;
+        first_live = i;
+        live_tiles_ = Tiles(loops[i].length, room, 1);
+        room /= loops[i].length;
+        if (live_tiles_.count > 1) {
+            divided = live_tiles_.loop_over(loops[i]);
+            loops[i].length = live_tiles_.length;
+        }
+    }
+    for (int i = 0; i < count; ++i) {
+        if (loops[i].reduced) {
+            reduced_.add(loops[i]);
+        } else if (i < first_live) {
+            outer_.add(loops[i]);
+        } else {
+            if (i == first_live && live_tiles_.count > 1) {
+                live_tile_loop_ = outer_.count;
+                outer_.add(divided);
+            }
+            live_.add(loops[i]);
+        }
+    }
+    if (has_row_tiles) {
+        const Dimension &outermost = row_[0];
+        if (row_tiles_are_kept_) row_tile_loop_ = outer_.count;
+        (row_tiles_are_kept_ ? outer_ : reduced_).add(row_tiles_.loop_over(outermost));
+    }
+}
+
+void Reduction::choose_splits() {
+    const int64_t step_bytes = live_.steps * row_length_ * operation_.in_size;
+    if (outer_.steps < MIN_UNITS && !writes_rows_) {
+        splits_ = least(ceil_div(MIN_UNITS, outer_.steps), reduced_.steps * step_bytes / MIN_BYTES_OF_SPLIT);
+        splits_ = least(splits_, reduced_.steps);
+        if (splits_ < 1) splits_ = 1;
+        splits_ = ceil_div(reduced_.steps, ceil_div(reduced_.steps, splits_));
+    }
+    chunk_ = reduced_.steps;
+    if (operation_.add_second && !operation_.pivot_is_approximate) {
+        chunk_ = CACHE_BYTES / step_bytes;
+        if (chunk_ < 1) chunk_ = 1;
+    }
+}
+
+bool Reduction::prepare() {
+    offsets_ = allocate<int64_t>(results_);
+    result_of_ = allocate<int64_t>(lanes_);
+    indices_ = allocate<int64_t>(lanes_);
+    live_in_ = allocate<int64_t>(live_.steps);
+    live_out_ = allocate<int64_t>(live_.steps);
+    if (!offsets_ || !result_of_ || !indices_ || !live_in_ || !live_out_) return false;
+    fill_tables(0, 0, 0, 0, 0, true);
+    if (results_ > 1) run_stride_ = offsets_[1];
+    while (run_ < results_ && offsets_[run_] == run_ * run_stride_) ++run_;
+    if (results_ % run_) run_ = 1;
+    for (int64_t i = 0; i < results_; ++i) {
+        if (offsets_[i] != offsets_[i / run_ * run_] + i % run_ * run_stride_) run_ = 1;
+    }
+    for (int64_t live = 0; live < live_.steps; ++live) {
+        int64_t rest = live, in = 0, out = 0;
+        for (int i = live_.count - 1; i >= 0; --i) {
+            in += rest % live_.loop[i].length * live_.loop[i].in;
+            out += rest % live_.loop[i].length * live_.loop[i].out;
+            rest /= live_.loop[i].length;
+        }
+        live_in_[live] = in;
+        live_out_[live] = out;
+    }
+    if (splits_ > 1) {
+        partial_bytes_ = bytes_of(operation_, live_.steps * results_);
+        partials_ = allocate<char>(units() * partial_bytes_ + 64);
+        if (!partials_) return false;
+    }
+    return true;
+}
+
+// Fills the tables for the accumulators from `lane` on, which the dimensions of the row from `dimension` on have.
+void Reduction::fill_tables(int dimension, int64_t lane, int64_t result, int64_t offset, int64_t index, bool is_first) {
+    if (dimension == row_rank_) {
+        result_of_[lane] = result;
+        indices_[lane] = index;
+        if (is_first) offsets_[result] = offset;
+        return;
+    }
+    const Dimension &each = row_[dimension];
+    for (int64_t step = 0; step < each.length; ++step) {
+        const int64_t inner_result = each.reduced ? result : result * each.length + step;
+        fill_tables(dimension + 1, lane + step * inside_[dimension], inner_result,
+                    each.reduced ? offset : offset + step * each.out, index + step * each.weight,
+                    is_first && (step == 0 || !each.reduced));
+    }
+}
+
+Accumulators Reduction::partial(int64_t unit) const {
+    return accumulators_at(align(partials_.get()) + unit * partial_bytes_, operation_, live_.steps * results_);
+}
+
+Reduction::Place Reduction::place_of(int64_t outer_unit) const {
+    Place place{in_, out_, index_, row_rank_ && !is_long_ ? row_[0].length : 1, live_.steps};
+    for (int i = outer_.count - 1; i >= 0; --i) {
+        const int64_t length = outer_.loop[i].length, step = i ? outer_unit % length : outer_unit;
+        if (i) outer_unit /= length;
+        place.in += step * outer_.loop[i].in;
+        place.out += step * outer_.loop[i].out;
+        if (i == row_tile_loop_ && step == row_tiles_.count - 1) place.extent = row_tiles_.last;
+        if (i == live_tile_loop_ && step == live_tiles_.count - 1) {
+            place.live = live_.steps / live_tiles_.length * live_tiles_.last;
+        }
+    }
+    return place;
+}
+
+Reduction::Steps Reduction::steps_of_split(int64_t split) const {
+    if (splits_ == 1) return {0, reduced_.steps};
+    const int64_t each = ceil_div(reduced_.steps, splits_);
+    return {split * each, least((split + 1) * each, reduced_.steps)};
+}
+
+// How many elements some steps add to each result.
+double Reduction::elements_of(Steps steps) const {
+    const int64_t per_step = elements_per_step_;
+    int64_t elements = (steps.last - steps.first) * per_step;
+    if (row_tiles_.count > 1 && !row_tiles_are_kept_) {  // the last tile may be shorter
+        const int64_t last_tiles = steps.last / row_tiles_.count - steps.first / row_tiles_.count;
+        elements -= last_tiles * (per_step / row_tiles_.length) * (row_tiles_.length - row_tiles_.last);
+    }
+    return static_cast<double>(elements);
+}
+
+// Calls `function(live, rows)` for all rows, as many at once as are evenly apart.
+template <class Function>
+void Reduction::for_each_row(const Place &place, Steps steps, Function function) const {
+    int64_t step[PLAIT_MAX_RANK + 3];
+    const char *in = place.in;
+    char *out = place.out;
+    int64_t index = place.index, rest = steps.first;
+    for (int i = reduced_.count - 1; i >= 0; --i) {
+        const Dimension &loop = reduced_.loop[i];
+        step[i] = rest ? rest % loop.length : 0;
+        if (rest) rest /= loop.length;
+        in += step[i] * loop.in;
+        out += step[i] * loop.out;
+        index += step[i] * loop.weight;
+    }
+    const bool has_tile_loop = row_tiles_.count > 1 && !row_tiles_are_kept_;
+    const int inner = reduced_.count - 1;
+    const Dimension none{1, 0, 0, true, 0};
+    const Dimension &inner_loop = inner < 0 ? none : reduced_.loop[inner];
+    for (int64_t number = steps.first; number < steps.last;) {
+        const bool is_last_tile = has_tile_loop && step[inner] == row_tiles_.count - 1;
+        int64_t count = 1;
+        if (!is_long_ && live_.steps == 1 && inner >= 0 && !is_last_tile) {
+            count = least(steps.last - number, inner_loop.length - has_tile_loop - step[inner]);
+        }
+        for (int64_t live = 0; live < place.live; ++live) {
+            const char *data = in + live_in_[live];
+            prefetch_next(data, live + 1 < place.live ? in + live_in_[live + 1] : data + count * inner_loop.in);
+            Rows rows{data, count, inner_loop.in, 0, row_stride_, index, inner_loop.weight, indices_.get(),
+                      out + live_out_[live], inner_loop.out, row_out_stride_};
+            if (is_long_) {
+                call_for_long_row(rows, is_last_tile ? row_tiles_.last : row_length_, live, function);
+            } else {
+                rows.length = (is_last_tile ? row_tiles_.last : place.extent) * (row_rank_ ? inside_[0] : 1);
+                function(live, rows);
+            }
+        }
+        number += count;
+        if (inner < 0) return;
+        step[inner] += count;
+        in += count * inner_loop.in;
+        out += count * inner_loop.out;
+        index += count * inner_loop.weight;
+        for (int i = inner; step[i] == reduced_.loop[i].length && i > 0; --i) {
+            step[i] = 0;
+            ++step[i - 1];
+            in += reduced_.loop[i - 1].in - reduced_.loop[i].in * reduced_.loop[i].length;
+            out += reduced_.loop[i - 1].out - reduced_.loop[i].out * reduced_.loop[i].length;
+            index += reduced_.loop[i - 1].weight - reduced_.loop[i].weight * reduced_.loop[i].length;
+        }
+    }
+}
+
+// Calls `function(live, rows)` for a row that has one result: for rows of `BLOCK` elements, and for what is left.
+template <class Function>
+void Reduction::call_for_long_row(Rows rows, int64_t length, int64_t live, Function function) const {
+    const int64_t left = length % BLOCK;
+    rows.count = length / BLOCK;
+    rows.length = BLOCK;
+    rows.step = BLOCK * rows.stride;
+    rows.step_weight = BLOCK * row_[0].weight;
+    rows.out_step = BLOCK * rows.out_stride;
+    function(live, rows);
+    if (!left) return;
+    rows.data += rows.count * rows.step;
+    rows.out += rows.count * rows.out_step;
+    rows.index += rows.count * rows.step_weight;
+    rows.count = 1;
+    rows.length = left;
+    function(live, rows);
+}
+
+// Reduces the accumulators of each row to those of its results, which then are the first ones.
+void Reduction::fold(const Place &place, Accumulators rows, bool is_second) const {
+    const auto join = is_second ? operation_.join_second : operation_.join;
+    for (int64_t live = 0; results_ < lanes_ && live < place.live; ++live) {
+        int64_t outer = lanes_, inner = 1;
+        for (int i = row_rank_ - 1; i >= 0; --i) {
+            const int64_t length = row_[i].length;
+            outer /= length;
+            if (row_[i].reduced) join(row_at(rows, live), outer, length, inner);
+            else inner *= length;
+        }
+    }
+}
+
+// Copies the accumulators of results, which are the first ones of their rows, from the plane `first_plane` on.
+void Reduction::collect(const Place &place, Accumulators rows, Accumulators results, int first_plane) const {
+    for (int64_t live = 0; live < place.live; ++live) {
+        const Accumulators from = row_at(rows, live), to = result_at(results, live);
+        for (int plane = first_plane; plane < PLANES; ++plane) {
+            const int64_t bytes = operation_.sizes[plane] * results_at(place);
+            if (bytes) std::memcpy(to.plane[plane], from.plane[plane], bytes);
+        }
+    }
+}
+
+// Copies the first planes of each result to all accumulators of its elements.
+void Reduction::spread(const Place &place, Accumulators results, Accumulators rows, int planes) const {
+    for (int64_t live = 0; live < place.live; ++live) {
+        const Accumulators from = result_at(results, live), to = row_at(rows, live);
+        for (int plane = 0; plane < planes; ++plane) {
+            if (results_ == lanes_) std::memcpy(to.plane[plane], from.plane[plane], operation_.sizes[plane] * lanes_);
+            else gather(operation_.sizes[plane], to.plane[plane], from.plane[plane], result_of_.get(), lanes_);
+        }
+    }
+}
+
+// The first row of each live result sets the accumulators, unless it is a tile that is too short for all of them.
+void Reduction::add_rows(const Place &place, Steps steps, Accumulators rows) const {
+    int64_t unset = 0;  // the first live result whose accumulators are not set
+    for_each_row(place, steps, [&](int64_t live, Rows each) {
+        const Accumulators row = row_at(rows, live);
+        if (live == unset) {
+            ++unset;
+            if (each.length == lanes_ && each.count > 0) {
+                Rows first = each;
+                first.count = 1;
+                operation_.set(row, first);
+                each.count -= 1;
+                each.data += each.step;
+                each.index += each.step_weight;
+            } else {
+                operation_.start(row, lanes_);
+            }
+        }
+        operation_.add(row, each);
+    });
+    fold(place, rows, false);
+}
+
+void Reduction::find_pivots(const Place &place, Steps steps, Accumulators rows, Accumulators results) const {
+    double elements = elements_of(steps);
+    if (!operation_.pivot_is_approximate) {
+        add_rows(place, steps, rows);
+    } else {  // of the first step, or of its first elements
+        steps.last = steps.first + 1;
+        elements = elements_of(steps);
+        operation_.start(rows, place.live * lanes_);
+        for_each_row(place, steps, [&](int64_t live, Rows each) {
+            if (is_long_ && each.count > PIVOT_ROWS) each.count = PIVOT_ROWS;
+            if (is_long_ && each.length == BLOCK) elements = static_cast<double>(each.count * BLOCK);
+            if (each.length == BLOCK || !is_long_) operation_.add(row_at(rows, live), each);
+        });
+        fold(place, rows, false);
+    }
+    collect(place, rows, results, 0);
+    for (int64_t live = 0; live < place.live; ++live) {
+        operation_.make_pivots(result_at(results, live), results_at(place), elements);
+    }
+}
+
+void Reduction::add_with_pivots(const Place &place, Steps steps, Accumulators rows, Accumulators results) const {
+    find_pivots(place, steps, rows, results);
+    spread(place, results, rows, 1);
+    operation_.start_second(rows, place.live * lanes_);
+    for_each_row(place, steps, [&](int64_t live, const Rows &each) { operation_.add_second(row_at(rows, live), each); });
+    fold(place, rows, true);
+    collect(place, rows, results, 1);
+}
+
+void Reduction::write(const Place &place, Accumulators results, double elements) const {
+    for (int64_t live = 0; live < place.live; ++live) {
+        char *out = place.out + live_out_[live];
+        const Accumulators all = result_at(results, live);
+        const int64_t count = results_at(place);
+        for (int64_t first = 0; first < count; first += run_) {
+            operation_.write(all.from(first, operation_.sizes), least(run_, count - first), elements,
+                             out + offsets_[first], run_stride_);
+        }
+    }
+}
+
+void Reduction::run_unit(int64_t unit, Scratch &scratch) {
+    const Place place = place_of(splits_ == 1 ? unit : unit / splits_);
+    const Steps steps = steps_of_split(splits_ == 1 ? 0 : unit % splits_);
+    Accumulators results = splits_ > 1 ? partial(unit) : scratch.results;
+    if (!operation_.add_second) {
+        add_rows(place, steps, scratch.rows);
+        if (splits_ == 1 && (results_ == lanes_ || live_.steps == 1)) {
+            results = scratch.rows;  // they are where they would be collected
+        } else {
+            collect(place, scratch.rows, results, 0);
+        }
+    }
+    for (int64_t first = steps.first; operation_.add_second && first < steps.last; first += chunk_) {
+        const Steps chunk{first, least(first + chunk_, steps.last)};
+        if (first == steps.first) {
+            add_with_pivots(place, chunk, scratch.rows, results);
+            continue;
+        }
+        add_with_pivots(place, chunk, scratch.rows, scratch.chunk);
+        for (int64_t live = 0; live < place.live; ++live) {
+            operation_.combine(result_at(results, live), result_at(scratch.chunk, live), results_at(place),
+                               elements_of(chunk));
+        }
+    }
+    if (writes_rows_) {
+        spread(place, results, scratch.rows, PLANES);
+        for_each_row(place, steps, [&](int64_t live, const Rows &rows) {
+            operation_.write_rows(row_at(scratch.rows, live), rows);
+        });
+    } else if (splits_ == 1) {
+        write(place, results, elements_of(steps));
+    }
+}
+
+void Reduction::run(int64_t first, int64_t last) {
+    Scratch scratch(operation_, live_.steps * lanes_, live_.steps * results_);
+    if (!scratch.memory) {
+        failed_.store(true, std::memory_order_relaxed);
+        return;
+    }
+    for (int64_t unit = first; unit < last; ++unit) run_unit(unit, scratch);
+}
+
+void Reduction::finish() {
+    if (splits_ == 1 || failed()) return;
+    for (int64_t outer = 0; outer < outer_.steps; ++outer) {
+        const Place place = place_of(outer);
+        const Accumulators total = partial(outer * splits_);
+        for (int64_t split = 1; split < splits_; ++split) {
+            const Accumulators other = partial(outer * splits_ + split);
+            for (int64_t live = 0; live < place.live; ++live) {
+                const Accumulators to = result_at(total, live), from = result_at(other, live);
+                if (operation_.combine) {
+                    operation_.combine(to, from, results_at(place), elements_of(steps_of_split(split)));
+                } else {
+                    operation_.merge(to, from, results_at(place));
+                }
+            }
+        }
+        write(place, total, elements_of({0, reduced_.steps}));
+    }
+}
+
+}  // namespace plait

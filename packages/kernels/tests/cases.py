@@ -1,0 +1,68 @@
+"""One drawn call of the library, and the check of its result."""
+
+from __future__ import annotations
+
+import numpy as np
+import oracle
+from calls import INSTRUCTION_SETS, LIBRARY, call, result_shape
+from drawing import (
+    ITEM_SIZES,
+    Allocate,
+    Draw,
+    allocate_plainly,
+    assert_only_elements_written,
+    draw_axes,
+    draw_shape,
+    draw_strides,
+    draw_values,
+    place_array,
+)
+from elements import ELEMENT_TYPES, result_dtype
+
+
+def check_reduction(
+    draw: Draw, operation: str, name: str, *, most_elements: int = 40_000, allocate: Allocate = allocate_plainly
+) -> None:
+    """Draw an array, reduce it with every instruction set and with one thread and more, and check the results."""
+    element = ELEMENT_TYPES[name]
+    shape = draw_shape(draw, most_elements)
+    axes = draw_axes(draw, len(shape))
+    strides = draw_strides(draw, shape, element.stored.itemsize, may_share=True)
+    source = place_array(shape, strides, element.stored, allocate)
+    source[...] = draw_values(draw, operation, element, shape)
+    before = source.copy()
+    dtype = result_dtype(operation, element)
+    out_shape = result_shape(operation, shape, axes)
+    out_strides = draw_strides(draw, out_shape, dtype.itemsize, may_share=False)
+    description = f"{operation} of {name}, {shape=}, {strides=}, {axes=}, {out_strides=}"
+    for set_name in INSTRUCTION_SETS:
+        LIBRARY.set_instruction_set(set_name)
+        for threads in (1, 3):
+            result = place_array(out_shape, out_strides, dtype, allocate)
+            status = call(operation, element, source, result, axes, threads)
+            assert status == 0, f"status {status}: {description}, {set_name}, {threads=}"
+            try:
+                oracle.check(operation, element, before, axes, result)
+                assert_only_elements_written(result)
+            except AssertionError as error:
+                raise AssertionError(f"{description}, {set_name}, {threads=}\n{error}") from error
+    assert before.tobytes() == source.tobytes(), f"the source was written: {description}"
+
+
+def check_copy(draw: Draw, *, most_elements: int = 40_000, allocate: Allocate = allocate_plainly) -> None:
+    """Draw an array of bytes or records, copy it with one thread and more, and check the copy."""
+    itemsize = draw.choice(ITEM_SIZES)
+    shape = draw_shape(draw, max(1, 4 * most_elements // (3 + itemsize)))
+    dtype = np.dtype((np.void, itemsize))
+    strides = draw_strides(draw, shape, itemsize, may_share=True)
+    source = place_array(shape, strides, dtype, allocate)
+    generator = np.random.default_rng(draw.integer(0, 2**32 - 1))
+    source[...] = generator.integers(0, 256, (*shape, itemsize), dtype=np.uint8).view(dtype)[..., 0]
+    out_strides = draw_strides(draw, shape, itemsize, may_share=False)
+    for threads in (1, 3):
+        result = place_array(shape, out_strides, dtype, allocate)
+        status = call("copy", "bool", source, result, (), threads)
+        description = f"copy of {itemsize} bytes, {shape=}, {strides=}, {out_strides=}, {threads=}"
+        assert status == 0, f"status {status}: {description}"
+        assert result.tobytes() == source.tobytes(), description
+        assert_only_elements_written(result)
