@@ -6,6 +6,8 @@ seeds 101 to 179 on NumPy, PyTorch and array_api_strict (some 1,400,000 examples
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from drawn_examples import example_count
@@ -140,3 +142,55 @@ def _ignored(framework):
     from plait.testing._suite import _ignored_warnings
 
     return _ignored_warnings(framework)
+
+
+OTHER_ARRAYS_BY_COLUMN = {
+    "`datetime64`": [np.array(["2026-01-03", "2026-01-01"], "M8[D]")],
+    "`timedelta64`": [np.array([3, 1], "m8[s]")],
+    "`StringDType`": [np.array(["b", "a"], np.dtypes.StringDType())] if hasattr(np.dtypes, "StringDType") else [],
+    "`str_`, `bytes_`": [np.array(["b", "a"]), np.array([b"b", b"a"])],
+    "`object`": [np.array([3, 2], object), np.array([3.0, 2.0], object)],
+    "`longdouble`": [np.array([3, 2], np.longdouble)],
+    "records": [np.zeros(2, "i4,f4")],
+}
+"""Arrays of two elements, by the column of the page of element types that describes them."""
+
+
+def documented_cells():
+    """Yield column, reduction and cell of the table of NumPy's other element types."""
+    page = (Path(__file__).parents[2] / "docs" / "element-types.md").read_text(encoding="utf-8")
+    table = page.partition("### Other element types of NumPy")[2].partition("\n\n* ")[0]
+    header, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")
+    ]
+    assert sorted(row[0].strip("`") for row in rows) == sorted(REDUCTIONS)
+    assert header[1:] == list(OTHER_ARRAYS_BY_COLUMN)
+    for name, *cells in rows:
+        for column, cell in zip(header[1:], cells, strict=True):
+            yield column, name.strip("`"), cell
+
+
+@pytest.mark.parametrize(("column", "reduction", "cell"), [*documented_cells()])
+def test_other_element_types_of_numpy_are_reduced_as_documented(column, reduction, cell):
+    for array in OTHER_ARRAYS_BY_COLUMN[column]:
+        if cell == "PLT503":
+            with pytest.raises(plait.BackendError, match="PLT503"):
+                plait.reduce(array, "a ->", reduction)
+            continue
+        first, second = array
+        expected = {
+            "min": min,
+            "max": max,
+            "sum": lambda one, other: one + other,
+            "prod": lambda one, other: one * other,
+            "mean": lambda one, other: (one + other) / 2,
+            "std": lambda one, other: abs(one - other) / 2,
+            "var": lambda one, other: (one - other) ** 2 / 4,
+            "any": lambda one, other: bool(one) or bool(other),
+            "all": lambda one, other: bool(one) and bool(other),
+            "logsumexp": lambda one, other: np.log(np.exp(one) + np.exp(other)),
+        }[reduction](first, second)
+        result = plait.reduce(array, "a ->", reduction)
+        assert result == pytest.approx(expected, rel=1e-15) if isinstance(first, np.longdouble) else result == expected
+        kept_type = {"bool": (bool, np.bool_), "quotient": (float,)}.get(cell, type(first))
+        assert isinstance(result, kept_type)
