@@ -51,7 +51,9 @@ NEWEST_LAYER_FRAMEWORKS = ("flax", "nnx", "equinox", "haiku")
 """The frameworks of the session `newest` that have layers."""
 OLDEST_FRAMEWORKS = ("numpy", "torch", "array_api_strict", "jax", "dask")
 """The frameworks of the session `oldest`."""
-EXTRA_PACKAGES = ("numba", "opt_einsum", "sklearn", "PIL", "rich", "jinja2")
+KERNELS_FOLDER = "./packages/kernels"
+"""The distribution `plait-kernels`, which the extra `fast` installs."""
+EXTRA_PACKAGES = ("plait_kernels", "opt_einsum", "sklearn", "PIL", "rich", "jinja2")
 """The packages of the extras, by the names that are imported."""
 
 
@@ -87,9 +89,18 @@ def _command_output(*command: str) -> str:
 
 
 def install(session: nox.Session, group: str, *packages: str, extras: str = "") -> None:
-    """Install plait with extras, a dependency group of pyproject.toml, and other packages, in one resolution."""
-    group_packages = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), group)
-    session.install(f".[{extras}]" if extras else ".", *group_packages, *packages)
+    """Install plait with extras, a dependency group of pyproject.toml, and other packages, in one resolution.
+
+    For the extra ``fast`` the kernels are built from this repository, with a C++ compiler.
+    """
+    if "fast" in extras.split(","):
+        packages += (KERNELS_FOLDER,)
+    session.install(f".[{extras}]" if extras else ".", *dependency_group(group), *packages)
+
+
+def dependency_group(name: str) -> tuple[str, ...]:
+    """Return the packages of a dependency group of pyproject.toml."""
+    return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name)
 
 
 @nox.session
@@ -105,7 +116,7 @@ def quick(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all tests with NumPy, PyTorch and the array API standard."""
     install(session, "tests", extras="einsum,fast,tour")
-    required = ("ml_dtypes", "cotengra", "einops", "opt_einsum", "sklearn", "PIL", "rich", "jinja2", "mypy")
+    required = (*EXTRA_PACKAGES, "ml_dtypes", "cotengra", "einops", "mypy")
     other_layer_tests = {*Path("tests/layers_by_framework").glob("test_*.py")} - {*map(Path, layer_tests("torch"))}
     ignored = ["tests/tracers", "tests/distributed", *map(str, sorted(other_layer_tests))]
     run_pytest(
@@ -202,8 +213,8 @@ def newest_torch(session: nox.Session) -> None:
 
 def oldest(session: nox.Session) -> None:
     """Run the conformance suite, and the tests of what the extras add, with the oldest supported releases."""
-    install(session, "oldest")
-    tests_of_extras = ("tests/executor/test_options.py", "tests/kernels/test_copies.py", "tests/tour")
+    install(session, "oldest", extras="fast")
+    tests_of_extras = ("tests/executor/test_options.py", "tests/kernels", "tests/tour")
     run_pytest(
         session,
         OLDEST_FRAMEWORKS,
@@ -274,6 +285,67 @@ def core_free_threaded(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", *tests, env={"PLAIT_FRAMEWORKS": "numpy", "PYTHON_GIL": "0"})
 
 
+def find_compiler(session: nox.Session) -> str:
+    """Return the name of a C++ compiler; without one the session is skipped, and in CI it fails."""
+    names = (os.environ.get("CXX", "g++"), "clang++")
+    found = next((name for name in names if shutil.which(name)), None)
+    if found is None:
+        message = f"this machine has no C++ compiler ({' or '.join(names)}), which plait-kernels is built with"
+        if "CI" in os.environ:
+            session.error(message)
+        session.skip(message)
+    return found
+
+
+@nox.session
+def kernels(session: nox.Session) -> None:
+    """Build plait-kernels as it is released, from the source distribution to the wheel, and test the wheel."""
+    find_compiler(session)
+    session.install(*dependency_group("kernels"))
+    folder = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    # without options `build` makes the source distribution, and the wheel from it
+    session.run("python", "-m", "build", "--outdir", str(folder), KERNELS_FOLDER)
+    (wheel,) = folder.glob("*.whl")
+    if sys.platform == "linux":
+        session.run("auditwheel", "repair", "--wheel-dir", str(folder / "manylinux"), str(wheel))
+        (wheel,) = (folder / "manylinux").glob("*-py3-none-manylinux_*.whl")
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.run("python", "-m", "pytest", "-n", "2", f"{KERNELS_FOLDER}/tests", *session.posargs)
+
+
+@nox.session
+def kernels_sanitizers(session: nox.Session) -> None:
+    """Test plait-kernels with the sanitizers of addresses, of undefined behaviour, and of threads."""
+    compiler = find_compiler(session)
+    if sys.platform != "linux":
+        session.skip("the sanitizers are set up for Linux")
+    session.install(*dependency_group("kernels"))
+    settings = (
+        *(
+            "cmake.define.PLAIT_SANITIZE=address,undefined",
+            "cmake.build-type=Debug",
+            "cmake.define.CMAKE_CXX_FLAGS=-O1",
+        ),
+        *("install.strip=false", "build-dir=build/sanitizers"),
+    )
+    session.install("--no-deps", *[f"--config-settings={setting}" for setting in settings], KERNELS_FOLDER)
+    library = "libasan.so" if "clang" not in compiler else "libclang_rt.asan.so"
+    env = {
+        "LD_PRELOAD": _command_output(compiler, f"-print-file-name={library}"),
+        "ASAN_OPTIONS": "detect_leaks=0",  # those of Python
+        "PLAIT_EXAMPLES": "2",
+    }
+    tests = f"{KERNELS_FOLDER}/tests"
+    session.run("python", "-m", "pytest", "-n", "2", "-m", "not slow", tests, *session.posargs, env=env)
+    session.run("python", f"{tests}/fuzz.py", "--minutes", "1", env=env)
+    program = str(Path(session.create_tmp()) / "pool")
+    sources = [*Path(f"{KERNELS_FOLDER}/csrc").glob("*.cpp"), Path(f"{tests}/cpp/pool.cpp")]
+    options = ("-std=c++17", "-O1", "-g", "-fsanitize=thread", "-pthread", "-DPLAIT_INSTRUCTION_SET=baseline")
+    session.run(compiler, *options, f"-I{KERNELS_FOLDER}/csrc", *map(str, sources), "-o", program, external=True)
+    session.run(program, env={"TSAN_OPTIONS": "die_after_fork=0"}, external=True)
+
+
 def skip_missing(session: nox.Session) -> None:
     """Skip the tests of the core on a version of Python that this machine lacks."""
     session.skip(f"this machine has no Python {session.name.removeprefix('core-')}")
@@ -289,7 +361,7 @@ def register_default_session(function: Callable[[nox.Session], None], name: str,
 
 
 interpreters = find_interpreters()
-default_sessions = ["tests", "ratios", "frameworks", "paddle", "machines"]
+default_sessions = ["tests", "kernels", "kernels_sanitizers", "ratios", "frameworks", "paddle", "machines"]
 register_default_session(legacy, "legacy", "3.11")
 register_default_session(science, "science", "3.12")  # which NumPy 2.5 needs at least
 register_default_session(newest, "newest", "3.13", "3.14")

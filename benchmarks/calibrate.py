@@ -6,6 +6,9 @@ From the root of the repository::
 
 Most figures are differences: the times of two calls are subtracted, and divided by the number of units, such as rows or
 elements, that one call has more of. Figures are measured on one thread, in ``float32``, as the minimum of several runs.
+The last table gives the number of elements from which a kernel of plait-kernels is faster than the calls that it
+replaces.
+
 The command changes nothing: a figure that is wrong on every machine should be changed in `plait.backends.costs`, or in
 the table of a framework.
 """
@@ -16,6 +19,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import inf
 from time import perf_counter
 from timeit import Timer
@@ -413,17 +417,99 @@ def contraction_cost_thunks(framework: str, timer: CallTimer) -> Iterator[tuple[
         yield "", figure, getattr(costs, figure), measure
 
 
+KERNEL_SIZES = tuple(1 << bits for bits in range(10, 21))
+"""The numbers of elements at which a kernel is compared with what plait calls without it."""
+
+
+def kernel_size_thunks(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, CostThunk]]:
+    """Yield `KernelFunctions.min_elements`, and how to measure from which number of elements a kernel is faster.
+
+    Nothing is yielded if there are no kernels in this process.
+    """
+    import plait
+    from plait.backends.kernels import why_unavailable
+    from plait.backends.registry import backend_for_type
+
+    if why_unavailable() is not None:
+        return
+    rand = timed_functions_of(framework).random
+    used = backend_for_type(type(rand(1))).large_tensors.load().kernels.min_elements
+
+    def build_pooling() -> Callable[[Any], Any]:
+        pattern = plait.compile("b c (h 2) (w 2) -> b c h w")
+        return lambda x: pattern.reduce(x, "max")
+
+    def build_copy() -> Callable[[Any], Any]:
+        return plait.compile("b c h w -> b (h w c)").rearrange
+
+    for kind, build_call in (("max-pool 2x2", build_pooling), ("copy", build_copy)):
+        yield kind, "min_elements", used, partial(_smallest_faster_size, build_call, rand, timer)
+
+
+def _smallest_faster_size(build_call: Callable[[], Callable[[Any], Any]], rand: Any, timer: CallTimer) -> float:
+    """Return the number of elements from which calls are faster with kernels at every size; 0 if there is none.
+
+    ``build_call`` returns a method of a compiled pattern, which keeps what it chose at its first calls.
+    """
+    faster_from = 0
+    for elements in reversed(KERNEL_SIZES):
+        x = rand(4, 4, elements // 1024, 64)
+        by_kernel = _call_after_choice(
+            build_call(),
+            x,
+            lambda kernels: kernels._replace(min_elements=1),
+            min_elements=1,
+            min_elements_if_rounding=1,
+        )
+        without = _call_after_choice(build_call(), x, lambda _: None)
+        kernel_ns, other_ns = timer.measure_fastest_ns_of_each(partial(by_kernel, x), partial(without, x))
+        if kernel_ns > other_ns:
+            break
+        faster_from = elements
+    return faster_from
+
+
+def _call_after_choice(
+    call: Callable[[Any], Any], x: Any, change_kernels: Callable[[Any], Any], **sizes: int
+) -> Callable[[Any], Any]:
+    """Make the first calls for an array with other kernels, and other sizes from which an array is large."""
+    import plait
+    from plait.backends.registry import backend_for_type
+
+    plait.cache_clear()  # it also forgets the backends, so the one that the call will use is looked up after it
+    backend = backend_for_type(type(x))
+    kept = backend.large_tensors
+    functions = kept.load()
+    functions = functions._replace(kernels=change_kernels(functions.kernels))
+    backend.large_tensors = kept._replace(load=lambda: functions, **sizes)
+    try:
+        for _ in range(3):
+            call(x)
+    finally:
+        backend.large_tensors = kept
+    return call
+
+
 def measure_and_format_tables(framework: str, timer: CallTimer, part: str) -> Iterator[tuple[str, list[list[str]]]]:
     """Measure the figures of a framework whose names contain ``part``; yield the title and the rows of each table."""
-    for title, figures in (("memory", memory_cost_thunks), ("contractions", contraction_cost_thunks)):
+    for title, figures in (
+        ("memory, in nanoseconds", memory_cost_thunks),
+        ("contractions, in nanoseconds", contraction_cost_thunks),
+        ("kernels, in elements", kernel_size_thunks),
+    ):
         selected = [row for row in figures(framework, timer) if part in row[1]]
         rows = []
         for kind, figure, used, measure in with_progress(selected, lambda row: row[1]):
             value = measure()
             ratio = f"{value / used:.2f}" if 0 < used < inf and value else ""
-            text = f"{value:,.4g}" if value else "unknown"
-            rows.append([f"{figure} ({kind})" if kind else figure, f"{used:,.4g}", text, ratio])
-        yield f"{framework}: {title}, in nanoseconds", rows
+            text = _format_figure(value) if value else "unknown"
+            rows.append([f"{figure} ({kind})" if kind else figure, _format_figure(used), text, ratio])
+        yield f"{framework}: {title}", rows
+
+
+def _format_figure(value: float) -> str:
+    """Return a figure with four digits, or an integer with all of its digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -434,7 +520,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--framework", action="append", choices=FRAMEWORKS, help="by default all frameworks")
     add("--figure", default="", metavar="SUBSTRING", help="only figures with this in their name")
     options = parser.parse_args(arguments)
-    configure_process(threads=1, kernels=False)
+    configure_process(threads=1, kernels=True)
     timer, console = CallTimer(QUICK_EFFORT if options.quick else FULL_EFFORT), Console(width=120, highlight=False)
     for framework in options.framework or FRAMEWORKS:
         for title, rows in measure_and_format_tables(framework, timer, options.figure):

@@ -1,4 +1,4 @@
-"""Measure the compiled kernels: the time of a call, divided by the time of a copy of its input.
+"""Measure the kernels of plait-kernels: the time of a call, divided by the time of a copy of its input.
 
 From the root of the repository::
 
@@ -14,9 +14,12 @@ import sys
 import time
 
 import numpy as np
+import plait_kernels
 
-from plait.backends.kernels import filling, set_threads
-from plait.backends.kernels.compiling import compiled
+from plait.backends.kernels import build_kernel
+from plait.backends.numpy.large_tensors import LARGE_TENSOR_FUNCTIONS
+
+KERNELS = LARGE_TENSOR_FUNCTIONS.kernels
 
 
 def labelled_kernel_arguments():
@@ -60,19 +63,21 @@ def split_windows_channels_last(images, side):
 
 
 def time_one_kernel_call(read_clock, reduction, input_view, reduced_dims):
-    """Return the time of one call of a kernel, compiled first; the last ``reduced_dims`` dimensions are reduced."""
-    out = np.empty(input_view.shape[: input_view.ndim - reduced_dims], input_view.dtype)
-    kernel = filling(reduction, input_view.shape, input_view.strides, reduced_dims, out.strides, input_view.dtype)
-    if kernel.ready is None:
-        kernel._kernel.arrived(compiled(kernel.key))
+    """Return the time of one call of a kernel; the last ``reduced_dims`` dimensions are reduced."""
+    kept = input_view.ndim - reduced_dims
+    reference = np.empty(input_view.shape[:kept], input_view.dtype)
+    kernel = build_kernel(
+        *(reduction, input_view.dtype.name, input_view.itemsize, input_view.shape, input_view.strides),
+        *((*reference.strides, *(0,) * reduced_dims), range(kept, input_view.ndim), KERNELS.memory),
+    )
     start = read_clock()
-    kernel(input_view, np.empty_like(out))
+    kernel(input_view, np.empty_like(reference))
     return read_clock() - start
 
 
 def main(threads: int = 1, rounds: int = 5) -> None:
     """Run the command."""
-    set_threads(threads)
+    plait_kernels.load().set_threads(threads)
     read_clock = time.process_time if threads == 1 else time.perf_counter
     all_cases = list(labelled_kernel_arguments())
     kernel_seconds: dict[str, float] = {}

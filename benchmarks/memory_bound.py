@@ -30,7 +30,7 @@ from benchmarks.baseline import BASELINE_FILE, Baseline, make_baseline, read_bas
 from benchmarks.memory_bound_cases import MEMORY_BOUND_OPERATIONS, TARGET_OPERATION_NAMES
 from benchmarks.memory_bound_report import print_regressions, print_results, print_size_scaling, print_targets
 from benchmarks.memory_bound_results import MAX_RATIO_TO_EINOPS, MemoryBoundResult, memory_bound_targets
-from benchmarks.memory_bound_variants import MemoryBoundCase, compile_kernels, configure_process, evaluate
+from benchmarks.memory_bound_variants import MemoryBoundCase, configure_process, evaluate
 from benchmarks.size_scaling import QUICK_SIZES, SIZES, SizeScaling, cliff_target
 from benchmarks.tables import with_progress
 from benchmarks.targets import Target
@@ -61,8 +61,6 @@ def measure_case(case: MemoryBoundCase, effort: Effort, uses_kernels: bool) -> M
     operation = case.operation
     namespace, expressions = case.namespace(), case.expressions()
     case.check_results(namespace)
-    if uses_kernels:
-        compile_kernels(expressions["plait"], namespace)
     seconds = measure_seconds(expressions, namespace, effort)
     for _ in range(MAX_REPEATS_OF_SLOW_CASE):
         if seconds["plait"] <= MAX_RATIO_TO_EINOPS * seconds["einops"]:

@@ -25,7 +25,7 @@ MIN_MEAN_SPEEDUP_BY_FRAMEWORK = {"numpy": 3.0}
 """The factor by which plait should be faster than einops in the geometric mean of `TARGET_OPERATIONS`, by framework."""
 
 MAX_KERNEL_RATIO_BY_GROUP = {"copies": 2.0, "pooling": 1.0, "blocks": 1.0}
-"""The limit of the time with kernels on NumPy, divided by that of ``memcpy``, by group."""
+"""The limit of the time with kernels, divided by that of ``memcpy``, by group."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,10 @@ def memory_bound_targets(framework: str, results: Sequence[MemoryBoundResult]) -
                 description, geometric_mean(map(ratio, target_results)), 1 / MIN_MEAN_SPEEDUP_BY_FRAMEWORK[framework]
             )
         )
-    return [*targets, *kernel_targets(framework, results), *memory_targets(results)]
+    return [*targets, *kernel_targets(results), *memory_targets(results)]
 
 
-def kernel_targets(framework: str, results: Sequence[MemoryBoundResult]) -> list[Target]:
+def kernel_targets(results: Sequence[MemoryBoundResult]) -> list[Target]:
     """Return the targets for plait with kernels, as far as it was measured."""
 
     def ratio(result: MemoryBoundResult) -> float:
@@ -132,7 +132,7 @@ def kernel_targets(framework: str, results: Sequence[MemoryBoundResult]) -> list
     measured = [result for result in results if result.uses_kernels or result.kernel_ratio is not None]
     for group, limit in MAX_KERNEL_RATIO_BY_GROUP.items():
         selected = [result for result in measured if result.group == group]
-        if framework == "numpy" and selected:
+        if selected:
             description = f"{group} with kernels, in times of memcpy, at worst"
             targets.append(worst_case_target(description, selected, ratio, limit))
     return targets

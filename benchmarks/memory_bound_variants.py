@@ -138,16 +138,6 @@ def evaluate(text: str, namespace: dict[str, Any]) -> np.ndarray:
 
 def configure_process(threads: int, kernels: bool) -> None:
     """Set the number of threads and whether plait uses its kernels; call it before importing plait."""
-    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "PLAIT_THREADS"):
+    for name in ("OMP_NUM_THREADS", "PLAIT_THREADS"):
         os.environ[name] = str(threads)
     os.environ["PLAIT_KERNELS"] = "on" if kernels else "off"
-
-
-def compile_kernels(expression: str, namespace: dict[str, Any]) -> None:
-    """Compile and load the kernels of a call before it is timed."""
-    from plait.backends.kernels import wait
-
-    for calls in (3, 6):  # the first calls request the kernels, the others let plait time both implementations
-        for _ in range(calls):
-            evaluate(expression, namespace)
-        wait(120)

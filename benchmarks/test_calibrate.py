@@ -32,6 +32,19 @@ def test_every_cost_is_measured(framework, quick_timer):
         assert cost_fields - contractions == {"output_buffer_overhead"}
 
 
+@pytest.mark.parametrize("framework", calibrate.FRAMEWORKS)
+def test_size_from_which_a_kernel_is_faster_is_measured(framework, quick_timer, monkeypatch):
+    pytest.importorskip("plait_kernels")
+    monkeypatch.setattr(calibrate, "KERNEL_SIZES", (1 << 12, 1 << 20))
+    figures = list(calibrate.kernel_size_thunks(framework, quick_timer))
+    assert [(kind, figure) for kind, figure, _, _ in figures] == [
+        *(("max-pool 2x2", "min_elements"), ("copy", "min_elements"))
+    ]
+    for *_, used, measure in figures:
+        assert used > 1
+        assert measure() in (0, 1 << 12, 1 << 20)
+
+
 def test_command_prints_figures(monkeypatch, capsys):
     monkeypatch.setattr(calibrate, "QUICK_EFFORT", calibrate.Effort(1, 1e-6))
     monkeypatch.setattr(calibrate, "configure_process", lambda threads, kernels: None)

@@ -40,6 +40,12 @@ def _clear_caches():
     plait.cache_clear()
 
 
+@pytest.fixture
+def without_kernels(monkeypatch):
+    """Compute without the package plait-kernels: such a test is about schedules, which kernels replace."""
+    monkeypatch.setenv("PLAIT_KERNELS", "off")
+
+
 @pytest.fixture(autouse=True)
 def _disable_x64_for_layers(request):
     """Test layers with JAX's default of 32 bits; the tests of the backends switch to 64 bits."""

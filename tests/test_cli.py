@@ -124,31 +124,6 @@ def test_tour_reports_missing_packages_in_one_line(monkeypatch, capsys):
     assert capsys.readouterr() == ("", 'plait tour needs scikit-learn, pillow: pip install "plait[tour]"\n')
 
 
-def test_warmup_compiles_the_named_kernels(monkeypatch, capsys):
-    pytest.importorskip("numba")
-    monkeypatch.setattr("plait.backends.kernels.warming.compiled", lambda key: key)
-    monkeypatch.setattr("plait.backends.kernels.state.Kernel.arrived", lambda kernel, function: None)
-    assert main(["warmup", "--dtype", "float32", "--dtype", "int8", "copy", "max"]) == 0
-    assert capsys.readouterr() == ("copy 4\nmax float32\ncopy 1\nmax int8\n", "")
-
-
-@pytest.mark.parametrize(("arguments", "what"), [(["std"], "'std' has no kernel"), (["--dtype", "float31"], "float31")])
-def test_warmup_rejects_reductions_and_dtypes_without_kernels(arguments, what, capsys):
-    pytest.importorskip("numba")
-    assert main(["warmup", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("plait warmup: ")
-    assert what in err
-
-
-def test_warmup_requires_numba(monkeypatch, capsys):
-    pytest.importorskip("numpy")
-    monkeypatch.setattr("plait.backends.kernels.state._installed", lambda: False)
-    assert main(["warmup"]) == 1
-    assert capsys.readouterr().err == 'plait warmup: numba is not installed; kernels need: pip install "plait[fast]"\n'
-
-
 def test_python_m_plait_runs_the_command():
     command = [sys.executable, "-m", "plait", "explain", "b (h p) c -> b h (c p)", "2,6,4", "p=2"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)

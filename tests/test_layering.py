@@ -33,7 +33,17 @@ FILES_SHARED_BY_LAYERS = {"__init__.py", "_spec.py", "_einmix.py"}
 OPTIONAL_TYPE_DEPENDENCIES_BY_PACKAGE = {"_types": {"numpy"}}
 """What a module imports under ``TYPE_CHECKING`` alone."""
 
-OPTIONAL_DEPENDENCIES = {"numpy", "torch", "jax", "tensorflow", "array_api_strict", "sklearn", "PIL", "rich", "jinja2"}
+OPTIONAL_DEPENDENCIES = {
+    "numpy",
+    "torch",
+    "jax",
+    "tensorflow",
+    "array_api_strict",
+    "sklearn",
+    "PIL",
+    "rich",
+    "jinja2",
+} | {"plait_kernels"}
 FILES_WITHOUT_RULES = {"__init__", "__main__"}
 
 

@@ -1,4 +1,4 @@
-"""The command line interface: ``plait tour``, ``plait explain`` and ``plait warmup``.
+"""The command line interface: ``plait tour`` and ``plait explain``.
 
 The exit code is 0 for success, 2 for invalid arguments (an option, a shape or a pattern), and 1 for any other error (a
 missing package, or a folder that cannot be written).
@@ -88,19 +88,6 @@ def _build_parser() -> argparse.ArgumentParser:
         help="the shape of each tensor, as 2,3,4 or 2x3x4, and () for a scalar; the sizes of axes, as p=16",
     )
     explain_parser.set_defaults(run=_run_explain)
-
-    warmup_parser = commands.add_parser(
-        "warmup",
-        help="compile the kernels for NumPy's arrays ahead of time",
-        description="Compiles kernels, and keeps them on disk. Otherwise plait compiles each when it is first used.",
-    )
-    warmup_parser.add_argument(
-        "--dtype", action="append", metavar="TYPE", help="a type of elements, again for more (default: float32, uint8)"
-    )
-    warmup_parser.add_argument(
-        "reductions", nargs="*", metavar="REDUCTION", help="copy, max, sum, ... (default: copy max mean min sum)"
-    )
-    warmup_parser.set_defaults(run=_run_warmup)
     return parser
 
 
@@ -118,27 +105,6 @@ def _run_tour(options: argparse.Namespace) -> int:
         run_tour(options.output)
     except OutputError as error:
         print(f"plait tour: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _run_warmup(options: argparse.Namespace) -> int:
-    """Run ``plait warmup`` and return the exit code."""
-    from plait._executor.large.kernels import compile_kernels_one_by_one, why_kernels_unavailable
-
-    why = why_kernels_unavailable()
-    if why:
-        print(f'plait warmup: {why}; kernels need: pip install "plait[fast]"', file=sys.stderr)
-        return 1
-    try:
-        reductions = options.reductions or ["copy", "max", "mean", "min", "sum"]
-        for name in compile_kernels_one_by_one(reductions, options.dtype or ["float32", "uint8"]):
-            print(name, flush=True)
-    except (TypeError, ValueError) as error:
-        print(f"plait warmup: {error}", file=sys.stderr)
-        return 2
-    except Exception as error:  # such as a broken installation of Numba, or a cache folder that cannot be written
-        print(f"plait warmup: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
 

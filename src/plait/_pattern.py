@@ -18,7 +18,7 @@ from plait.errors import PlaitError, shorten_traceback
 if TYPE_CHECKING:
     from typing import overload
 
-    from plait._executor.einsum_options import EinsumOptions
+    from plait._executor.einsum_options import OptionValues
     from plait._executor.pipeline import OperationAndOperandCount, PatternAndSizes
     from plait._explain.explanation import Explanation
     from plait._types import JaxArray, OneOrSeveral, OtherResult, Reduction, Reshapable, Result, Tensor
@@ -715,7 +715,7 @@ def _pattern_of_stage(stage: PatternAndSizes) -> Pattern:
 
 
 def chain_pattern_calls(
-    parts: Sequence[tuple[OperationAndOperandCount, PatternAndSizes]], reduction: Any, options: EinsumOptions | None
+    parts: Sequence[tuple[OperationAndOperandCount, PatternAndSizes]], reduction: Any, options: OptionValues | None
 ) -> Callable[..., Any]:
     """Return a function that calls the patterns in order, each with the result of the previous one as first tensor."""
     kwargs = dict(options.backend_kwargs) if options else {}

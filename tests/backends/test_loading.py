@@ -52,7 +52,7 @@ def run_python(code: str, *options: str) -> str:
     return result.stdout.strip().rpartition("\n")[2]
 
 
-SHARED_PACKAGES = {"common", "kernels"}
+SHARED_PACKAGES = {"common"}
 """The packages of the folder that are not backends."""
 
 

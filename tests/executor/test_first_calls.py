@@ -62,9 +62,9 @@ CALLS_WITH_FRAME_LIMITS = {
 """A call that loads what is needed, the first call that is counted, and how many frames it may pass."""
 
 
+@pytest.mark.usefixtures("without_kernels")
 @pytest.mark.parametrize("name", CALLS_WITH_FRAME_LIMITS)
-def test_first_call_enters_few_frames(name, monkeypatch):
-    monkeypatch.setenv("PLAIT_KERNELS", "off")
+def test_first_call_enters_few_frames(name):
     load, call, most = CALLS_WITH_FRAME_LIMITS[name]
     load()
     found = count_frames(call)

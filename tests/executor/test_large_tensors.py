@@ -25,6 +25,8 @@ from plait.backends.registry import backend_for_type
 
 np = pytest.importorskip("numpy")
 
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 ONE_PASS_REDUCTIONS = ("min", "max", "sum", "mean", "prod", "any", "all")
 TWO_PASS_DTYPES = ("float32", "float64", "float16", "complex64", "complex128", ">f4", ">f2", "longdouble")
 DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int64", "uint64", "bool", "complex64")
@@ -305,8 +307,18 @@ def test_all_reduction_schedules_of_torch_tensors(name, dtype):
     check()
 
 
-def test_explain_prints_techniques_and_reasons(monkeypatch):
-    monkeypatch.setenv("PLAIT_KERNELS", "off")
+@pytest.mark.parametrize("reduction", ["sum", "prod"])
+def test_unsigned_integers_keep_their_type_on_torch(reduction):
+    torch = pytest.importorskip("torch")
+    if not hasattr(torch, "uint64"):
+        pytest.skip("this release of PyTorch has no uint64")
+    values = np.full((64, 2, 64, 2, 64), 2**63 + 3, np.uint64)
+    found = plait.reduce(torch.from_numpy(values), "a p b q c -> a b c", reduction)
+    assert found.dtype is torch.uint64
+    np.testing.assert_array_equal(found.numpy(), plait.reduce(values, "a p b q c -> a b c", reduction))
+
+
+def test_explain_prints_techniques_and_reasons():
     pattern, x = "b c (h 2) (w 2) -> b c h w", np.zeros((4, 3, 224, 224), np.float32)
     pooled = plait.explain(pattern, x, reduction="max")
     assert pooled.rewrites == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
@@ -367,9 +379,8 @@ def test_torch_func_transforms_use_one_call(name):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("special", SPECIAL_VALUES[:3])
-def test_infinite_values_stay_in_their_row(monkeypatch, dtype, special):
+def test_infinite_values_stay_in_their_row(dtype, special):
     """A product with a vector of ones would make NaN of complex infinities."""
-    monkeypatch.setenv("PLAIT_KERNELS", "off")
     x = np.ones((64, 64, 64), dtype)
     x[1, 2, 3] = special
     for pattern, axes, shape in (

@@ -13,6 +13,8 @@ import plait
 
 np = pytest.importorskip("numpy")
 
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 ALLOWED_OVERHEAD_BYTES = 1 << 16
 """The bytes that Python objects and NumPy buffers may take in addition."""
 
@@ -42,13 +44,6 @@ SHAPE_BY_COPY_PATTERN = {
     "b c h w -> (w h c b)": (4, 32, 64, 64),
     "b (h c) w -> (b w) c h": (4, 64, 128),
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_kernels(monkeypatch):
-    """Turn kernels off, because the thread that imports Numba would allocate memory too."""
-    monkeypatch.setenv("PLAIT_KERNELS", "off")
-    plait.cache_clear()
 
 
 def run_and_measure_peak_bytes(call):

@@ -12,6 +12,8 @@ from plait._plan.schedule.techniques import TWO_PASSES
 
 np = pytest.importorskip("numpy")
 
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 SHAPE_AND_SIZES_BY_PATTERN = {
     "b c (h p) (w q) -> b c h w": ((2, 3, 64, 64), {"p": 2, "q": 2}),
     "b c (h p) (w q) -> b c h w ": ((2, 3, 64, 64), {"p": 16, "q": 16}),
@@ -21,13 +23,6 @@ SHAPE_AND_SIZES_BY_PATTERN = {
     "a p c -> a c": ((2, 8192, 6), {}),
     "a (b p) -> a b": ((64, 33 * 9), {"p": 33}),
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_kernels(monkeypatch):
-    """Turn kernels off, because one that becomes ready during a test adds in another order."""
-    monkeypatch.setenv("PLAIT_KERNELS", "off")
-    plait.cache_clear()
 
 
 def positive_terms(rng, shape):

@@ -163,18 +163,6 @@ def test_an_entry_stays_built_when_another_thread_fails_to_build_it(monkeypatch)
     assert plait.cache_info().currsize == 2
 
 
-def test_all_threads_get_the_same_kernel():
-    from plait.backends.kernels.state import _KERNEL_BY_KEY, kernel
-
-    keys = [f"a test {number}" for number in range(200)]
-    try:
-        for kernels in zip(*run_in_threads(lambda _: [kernel(key) for key in keys]), strict=True):
-            assert all(each is kernels[0] for each in kernels)
-    finally:
-        for key in keys:
-            _KERNEL_BY_KEY.pop(key, None)
-
-
 def test_the_first_calls_of_a_process_in_several_threads():
     """The first call imports the rest of plait and the backend, while other threads call too."""
     code = """

@@ -36,7 +36,7 @@ from plait.errors import PlaitError, make_error, mark_as_unchanged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from plait._executor.einsum_options import EinsumOptions
+    from plait._executor.einsum_options import OptionValues
 
 CLASSICAL_EINSUM = "classical"
 """The operation name of an einsum whose equation has the classical form, such as ``"ij,jk->ik"``."""
@@ -154,7 +154,7 @@ def build_einsum_callable(
     shapes: Sequence[Sequence[int]],
     sizes: dict[str, int],
     dtypes: tuple[Any, ...],
-    options: EinsumOptions | None,
+    options: OptionValues | None,
 ) -> Callable[..., Any]:
     """Return the callable of an ``einsum`` for operands of these types, shapes and element types."""
     from plait._executor.contraction import (

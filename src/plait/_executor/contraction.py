@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 from plait._caches import clearable_lru_cache
-from plait._executor.einsum_options import EinsumOptions
+from plait._executor.einsum_options import OptionValues
 from plait._executor.executable import FunctionAndArgument, build_plan_function
 from plait._plan.contraction.network import build_network, replace_lengths
 from plait._plan.contraction.paths import Path, find_path
@@ -34,7 +34,7 @@ def build_decomposed_einsum(
     tensor_types: Sequence[type],
     dtypes: tuple[Any, ...],
     backend: Backend,
-    options: EinsumOptions | None,
+    options: OptionValues | None,
 ) -> Callable[..., Any] | None:
     """Return the callable of an einsum for these sizes; ``None`` if one call of the framework's einsum is best."""
     functions = contraction_functions_for_tensors(tensor_types, dtypes)
@@ -51,7 +51,7 @@ def choose_contraction(
     slots: Sequence[int],
     functions: ContractionFunctions | None,
     backend: Backend,
-    options: EinsumOptions | None,
+    options: OptionValues | None,
 ) -> NetworkContraction | None:
     """Return the contraction to execute; ``None`` if one call of the framework's einsum is best."""
     if functions is not None:
@@ -62,7 +62,7 @@ def choose_contraction(
 
 
 def find_cheapest_contraction(
-    solved: SolvedPattern, slots: Sequence[int], costs: ContractionCosts, options: EinsumOptions | None
+    solved: SolvedPattern, slots: Sequence[int], costs: ContractionCosts, options: OptionValues | None
 ) -> NetworkContraction | None:
     """Return the contraction with the lowest estimated cost that the options allow."""
     if options is not None:
@@ -95,7 +95,7 @@ def _contraction_for_rounded_lengths(
 
 
 def contraction_reason_and_dtype_for_explain(
-    solved: SolvedPattern, slots: Sequence[int], tensors: Sequence[Any], options: EinsumOptions | None
+    solved: SolvedPattern, slots: Sequence[int], tensors: Sequence[Any], options: OptionValues | None
 ) -> tuple[NetworkContraction | None, str, tuple[int, str]]:
     """Return what `plait.explain` shows of an einsum.
 
@@ -127,7 +127,7 @@ def contraction_functions_for_tensors(
     return None if len(factories) > 1 else factories.pop()(dtypes)
 
 
-def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: EinsumOptions | None) -> Path | None:
+def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: OptionValues | None) -> Path | None:
     """Return the contraction path that the options ask for; ``None`` if they ask for none."""
     if options is None or not options.requests_path:
         return None

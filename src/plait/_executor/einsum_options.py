@@ -19,12 +19,13 @@ from plait._shapes.solver import SolvedPattern
 from plait.errors import AxisWarning, make_error, short_repr
 
 
-class EinsumOptions(NamedTuple):
-    """The options of an einsum; ``backend_kwargs`` are passed to the framework's own einsum."""
+class OptionValues(NamedTuple):
+    """The values of all options; ``backend_kwargs`` are passed to the framework's own einsum."""
 
     contract: PathOrAlgorithm = "auto"
     memory_limit: int | None = None
     strict: bool = False
+    kernels: bool = True
     backend_kwargs: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -33,12 +34,12 @@ class EinsumOptions(NamedTuple):
         return self.contract != "auto" or self.memory_limit is not None
 
 
-DEFAULT_OPTIONS = EinsumOptions()
+DEFAULT_OPTIONS = OptionValues()
 
 
 def normalize_options_by_name(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the given options, each checked and converted to the type of its field in `EinsumOptions`."""
-    checks = {"contract": _normalize_contract, "memory_limit": _normalize_memory_limit, "strict": bool}
+    """Return the given options, each checked and converted to the type of its field in `OptionValues`."""
+    checks = {"contract": _normalize_contract, "memory_limit": _normalize_memory_limit, "strict": bool, "kernels": bool}
     return {name: checks[name](value) for name, value in options.items()}
 
 
@@ -62,7 +63,7 @@ def _normalize_contract(contract: Any) -> Any:
         raise make_error("PLT214", message) from None
 
 
-def apply_einsum_options(plan: Plan, options: EinsumOptions | None) -> Plan:
+def apply_einsum_options(plan: Plan, options: OptionValues | None) -> Plan:
     """Check the implicit sums of an einsum of unknown sizes; return its plan, with the path if the options give one."""
     check_implicit_sums(plan.solved, options)
     if options is None:
@@ -72,7 +73,7 @@ def apply_einsum_options(plan: Plan, options: EinsumOptions | None) -> Plan:
     return lower_to_framework_einsum(plan.solved) if options.backend_kwargs else plan
 
 
-def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) -> None:
+def check_implicit_sums(solved: SolvedPattern, options: OptionValues | None) -> None:
     """Check the labels over which an einsum sums because they appear only once.
 
     Raise PLT204 for such a label if the options are strict. If they are not, warn about the first label of a pattern

@@ -1,4 +1,4 @@
-"""The context manager `plait.options`, which keeps the options of einsums in a context variable."""
+"""The context manager `plait.options`, which keeps the options in a context variable."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from plait._executor.einsum_options import EinsumOptions
+    from plait._executor.einsum_options import OptionValues
 
 ContractOption: TypeAlias = "str | Sequence[Sequence[int]] | Callable[..., Any]"
 """A name, a contraction path, or a function that finds one; a string, since making the type slows `import plait`."""
 
-CURRENT_OPTIONS: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
+CURRENT_OPTIONS: ContextVar[OptionValues | None] = ContextVar("plait.options", default=None)
 """The options of the current context; ``None`` outside any ``with`` block."""
 
-_OUTER_OPTIONS: ContextVar[tuple[EinsumOptions | None, ...]] = ContextVar("plait.outer_options", default=())
+_OUTER_OPTIONS: ContextVar[tuple[OptionValues | None, ...]] = ContextVar("plait.outer_options", default=())
 """The options outside of each ``with`` block that the current context is in, the outermost first.
 
 They are not kept in the `options` object, since several threads or tasks may be in blocks of the same object.
@@ -35,7 +35,7 @@ UNCHANGED: Any = _Unchanged()
 
 
 class options:  # noqa: N801  # in lower case, because it is used like a function: `with plait.options(strict=True)`
-    """Set options for every `einsum` inside a ``with`` block; an option that is not given keeps its outer value.
+    """Set options for every call inside a ``with`` block; an option that is not given keeps its outer value.
 
     The options apply to the thread or asynchronous task that enters the block, and to tasks that start with a copy of
     its context, as those of ``asyncio`` do. A compiler such as ``torch.compile`` uses the options that apply while it
@@ -49,6 +49,8 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
             pairwise contractions would all exceed it are contracted in one call.
         strict: whether to raise an error for an axis that one operand alone has and the result lacks, instead of
             summing over it.
+        kernels: whether the compiled kernels of the package ``plait-kernels`` compute copies and reductions of large
+            tensors, if the package is installed. The other options apply to `einsum` alone.
 
     Raises:
         AxisError: ``contract`` is not a known name, or the path does not fit the operands.
@@ -73,11 +75,16 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
     __slots__ = ("_given",)
 
     def __init__(
-        self, *, contract: ContractOption = UNCHANGED, memory_limit: int | None = UNCHANGED, strict: bool = UNCHANGED
+        self,
+        *,
+        contract: ContractOption = UNCHANGED,
+        memory_limit: int | None = UNCHANGED,
+        strict: bool = UNCHANGED,
+        kernels: bool = UNCHANGED,
     ) -> None:
         from plait._executor.einsum_options import normalize_options_by_name
 
-        given = {"contract": contract, "memory_limit": memory_limit, "strict": strict}
+        given = {"contract": contract, "memory_limit": memory_limit, "strict": strict, "kernels": kernels}
         self._given = normalize_options_by_name(
             {name: value for name, value in given.items() if value is not UNCHANGED}
         )
@@ -102,7 +109,7 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         return f"plait.options({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
 
 
-def options_with_backend_kwargs(options: EinsumOptions | None, **kwargs: Any) -> EinsumOptions | None:
+def options_with_backend_kwargs(options: OptionValues | None, **kwargs: Any) -> OptionValues | None:
     """Return the options with arguments for the framework's own einsum added, without those that are ``None``."""
     given = tuple([(name, value) for name, value in kwargs.items() if value is not None])
     if not given:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from plait.backends.costs import ContractionCosts, MemoryCosts
 from plait.backends.interface import identity
-
-if TYPE_CHECKING:
-    from plait.backends.kernels import Filler
+from plait.backends.kernels import KernelFunctions
 
 AllocateFunction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 """``f(tensor, shape)`` returns uninitialised memory of that shape on the device of the tensor."""
@@ -27,11 +25,6 @@ ProductFunction: TypeAlias = Callable[[Any, Any], Any]
 
 StepFunction: TypeAlias = Callable[[Any, Any], Any]
 """``f(tensor, argument)`` executes a step of a plan; the argument is a constant, memory for the result, or ``None``."""
-
-BuildKernelFunction: TypeAlias = Callable[
-    [str | None, Sequence[int], Sequence[int], int, Sequence[int], Any], "Filler | None"
-]
-"""``f(name, shape, strides, reduced, out_strides, dtype)``: see `LargeTensorFunctions.build_kernel`."""
 
 
 class ReductionLoopNest(NamedTuple):
@@ -148,10 +141,7 @@ class LargeTensorFunctions(NamedTuple):
         copy: ``f(tensor, shape, blocks)`` copies a tensor to new memory of another shape, block by block; a block is an
             index of a tensor of that shape.
         copy_costs: what copies cost, in nanoseconds; ``None`` where one call is fastest.
-        build_kernel: ``f(name, shape, strides, reduced, out_strides, dtype)`` returns a compiled kernel that reduces
-            the last ``reduced`` dimensions, or copies if the name is ``None``; ``None`` if there is no such kernel.
-        why_no_kernel: ``f(name, dtype)`` returns why there is no kernel, or ``None`` if there is one.
-        min_kernel_elements: the number of elements from which a kernel may be faster.
+        kernels: what compiled kernels need to know of the tensors; ``None`` where they cannot serve.
     """
 
     layout_key: UnaryFunction
@@ -163,9 +153,7 @@ class LargeTensorFunctions(NamedTuple):
     empty: AllocateFunction | None = None
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
     copy_costs: MemoryCosts | None = None
-    build_kernel: BuildKernelFunction | None = None
-    why_no_kernel: Callable[[str | None, Any], str | None] | None = None
-    min_kernel_elements: int = 1 << 16
+    kernels: KernelFunctions | None = None
 
 
 class LongSumCasts(NamedTuple):

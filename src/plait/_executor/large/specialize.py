@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._executor.executable import Executable, chain_calls, larger_element_count, min_elements_for_schedule
-from plait._executor.large.kernels import NodeKernel, describe_kernel_use, kernel_with_fallback
-from plait._executor.large.reductions import build_copy, build_reduction
+from plait._executor.large.kernels import NodeKernel, build_kernel_call, describe_kernel_use, kernels_are_enabled
+from plait._executor.large.reductions import build_copy, build_reduction, build_reduction_loops_for_gradient
 from plait._plan.graph import Plan
 from plait._plan.nodes import Expand, Reduce
 from plait._plan.schedule.copies import schedule_copy
@@ -47,19 +47,23 @@ def build_layout_dispatch(
         return stepwise_call
     functions = large_tensors.load()
     calls_by_layout: dict[Any, UnaryFunction | None] = {}
-    """The chosen callable for each layout; ``None`` after one call, since the choice is made at the second.
+    """The chosen callable for each layout, with and without kernels; ``None`` after one call, if the choice is made at
+    the second.
 
     Threads share it without a lock: at worst two of them make the same choice.
     """
     layout_key = functions.layout_key
-    choose_at_once = executable.larger_element_count(shape, sizes) >= large_tensors.eager_elements
+    elements = executable.larger_element_count(shape, sizes)
+    choose_at_once = elements >= large_tensors.eager_elements
+    choose_at_once |= functions.kernels is not None and elements >= functions.kernels.min_elements
     choose_at_once |= any(
         isinstance(node, Reduce) and node.reduction in ROUNDING_SENSITIVE_REDUCTIONS
         for node, _ in executable.plan.steps
     )
 
     def call(tensor: Any) -> Any:
-        key = layout_key(tensor)
+        layout = layout_key(tensor)
+        key = None if layout is None else (layout, kernels_are_enabled())
         chosen_call = calls_by_layout.get(key)
         if chosen_call is None:
             choose = choose_at_once or key in calls_by_layout
@@ -92,13 +96,14 @@ def build_callable_for_layout(
     calls = executable.bind_arguments(slots)
     function, constant = calls[scheduled.position]
     kept_order = None
-    if isinstance(scheduled.node, Reduce) and (scheduled.schedule is not None or functions.build_kernel is not None):
+    kernels = functions.kernels if functions.kernels and functions.kernels.why_no_kernel(tensor) is None else None
+    if isinstance(scheduled.node, Reduce) and (scheduled.schedule is not None or kernels is not None):
         viewed = chain_calls(calls[: scheduled.position])(tensor)
         strides = functions.strides_of_result(lambda corner: function(corner, constant), viewed)
         kept_order = order_of_kept_dims(strides, scheduled.shape, scheduled.node.axes)
-    scheduled_function = build_step_function(
-        scheduled, function, executable.backend, functions, dtype, requires_grad, kept_order
-    )
+    scheduled_function = build_kernel_function(
+        scheduled, executable.backend, functions._replace(kernels=kernels), dtype, requires_grad, kept_order
+    ) or build_step_function(scheduled, function, executable.backend, functions, dtype, requires_grad, kept_order)
     if scheduled_function is function:
         return None
     calls[scheduled.position] = scheduled_function, constant
@@ -172,6 +177,40 @@ def choose_scheduled_step(
     return None
 
 
+def build_kernel_function(
+    scheduled: ScheduledStep,
+    backend: Backend,
+    functions: LargeTensorFunctions,
+    dtype: Any,
+    requires_grad: bool,
+    kept_order: Sequence[int] | None,
+) -> StepFunction | None:
+    """Return the function of a tensor and a constant that computes a node by a kernel; ``None`` if no kernel can.
+
+    With ``requires_grad`` it records the gradient. ``kept_order`` is that of
+    `plait._executor.large.reductions.build_reduction`.
+    """
+    node_kernel = NodeKernel.for_node(scheduled, functions, dtype, kept_order)
+    if node_kernel is None:
+        return None
+    call = build_kernel_call(node_kernel, backend)
+    if not requires_grad:
+        return call
+    node, schedule = scheduled.node, scheduled.schedule
+    if not isinstance(node, Reduce):
+        record_copy = None if functions.kernels is None else functions.kernels.record_copy
+        return None if record_copy is None else record_copy(call)
+    reduction_functions = functions.reduction_functions(node.reduction, dtype, True)
+    if (
+        not isinstance(reduction_functions, ReductionFunctions)
+        or reduction_functions.autograd_wrap is None
+        or not isinstance(schedule, ReductionSchedule)
+    ):
+        return None
+    loops = build_reduction_loops_for_gradient(schedule, scheduled.shape, node.axes, backend)
+    return reduction_functions.autograd_wrap(call, loops)
+
+
 def build_step_function(
     scheduled: ScheduledStep,
     single_call: StepFunction,
@@ -181,7 +220,7 @@ def build_step_function(
     requires_grad: bool,
     kept_order: Sequence[int] | None = None,
 ) -> StepFunction:
-    """Return the function of a tensor and a constant that executes a node by its schedule, or by a kernel.
+    """Return the function of a tensor and a constant that executes a node by its schedule.
 
     ``kept_order`` is that of `plait._executor.large.reductions.build_reduction`.
     """
@@ -197,8 +236,7 @@ def build_step_function(
             function = build_two_pass(schedule, scheduled.shape, node.axes, backend, reduction_functions, kept_order)
     elif isinstance(schedule, CopySchedule) and functions.copy is not None:
         function = build_copy(schedule, scheduled.output_shape, functions.copy)
-    task = NodeKernel.for_node(scheduled, functions, reduction_functions, dtype, kept_order)
-    return function if task is None else kernel_with_fallback(task, backend, function)
+    return function
 
 
 def techniques_and_lines_for_explain(
@@ -230,14 +268,16 @@ def techniques_and_lines_for_explain(
     )
     if scheduled is None:
         return (), []
-    reduction_functions = (
-        functions.reduction_functions(scheduled.node.reduction, dtype, False)
-        if isinstance(scheduled.node, Reduce)
-        else None
-    )
-    task = NodeKernel.for_node(scheduled, functions, reduction_functions, dtype)
-    line = describe_kernel_use(task, scheduled, functions, dtype)
-    lines = [] if line is None else [line]
+    kernels = functions.kernels
+    reason = None if kernels is None else kernels.why_no_kernel(tensor)
+    kernel_function = None
+    if reason is None:
+        kernel_function = build_kernel_function(scheduled, backend, functions, dtype, requires_grad, None)
+    line = describe_kernel_use(kernel_function is not None, scheduled, kernels, dtype)
+    if kernel_function is not None:
+        gradient = [f"recorded as one call of {backend.name}, with its gradient"] if requires_grad else []
+        return (), [*([] if line is None else [line]), *gradient]
+    lines = [] if line is None or requires_grad else [line]
     if requires_grad and scheduled.schedule is not None:
         lines.append(f"recorded as one call of {backend.name}, with its gradient")
     elif requires_grad:

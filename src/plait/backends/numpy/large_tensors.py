@@ -12,6 +12,8 @@ import numpy as np
 from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions, TwoPassFunctions, UnaryFunction
 from plait.backends.costs import MemoryCosts
+from plait.backends.kernels import KernelFunctions
+from plait.backends.numpy.dtypes import is_builtin_dtype
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, UFUNC_BY_REDUCTION, ones
 from plait.backends.reduction_rules import PIVOT_BY_REDUCTION, ROUNDING_SENSITIVE_REDUCTIONS, is_low_precision
 
@@ -230,18 +232,49 @@ def _reduction_functions(name: str, dtype: Any, _: bool) -> ReductionFunctions |
     return _two_pass_functions(name, dtype) if name in PIVOT_BY_REDUCTION else _one_pass_functions(name, dtype)
 
 
-def _build_kernel(*task: Any) -> Any:
-    """Import the kernels, and return one; the arguments are those of `LargeTensorFunctions.build_kernel`."""
-    from plait.backends.kernels import filling
-
-    return filling(*task)
+_KERNEL_ELEMENT_BY_KIND = {"b": "bool", "M": "datetime64", "m": "datetime64"}
+"""By kind of element type, its name for kernels where it has another one."""
 
 
-def _why_no_kernel(name: str | None, dtype: Any) -> str | None:
-    """Return why there is no kernel for a reduction of an element type, or ``None`` if there is one."""
-    from plait.backends.kernels import why_not
+def _kernel_element_name(dtype: Any) -> str | None:
+    """Return the name of an element type for kernels; ``None`` for one that they do not compute."""
+    if not dtype.isnative or not (is_builtin_dtype(dtype) or dtype.kind in "mM" or dtype.name == "bfloat16"):
+        return None
+    name = _KERNEL_ELEMENT_BY_KIND.get(dtype.kind, dtype.name)
+    return name if name in _KERNEL_ELEMENTS else None
 
-    return why_not(name, dtype)
+
+_KERNEL_ELEMENTS = frozenset(
+    {"bool", "float16", "bfloat16", "float32", "float64", "complex64", "complex128", "datetime64"}
+    | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+)
+"""The element types of kernels."""
+
+
+def _dtype_of_kernel_result(dtype: Any, reduction: str | None) -> Any:
+    """Return the element type of the result of a reduction, or of a copy, as NumPy's own function gives it."""
+    if reduction in ("any", "all"):
+        return np.dtype(bool)
+    if reduction in ("sum", "prod") and dtype.kind in "biu":
+        return np.dtype(np.uint64 if dtype.kind == "u" else np.int64)
+    return dtype
+
+
+def _memory_of(array: Any) -> tuple[int, int, int]:
+    """Return the address of an array's first element, and those between which its memory lies."""
+    owner = array.base if isinstance(array.base, np.ndarray) else array
+    start = stop = owner.__array_interface__["data"][0]
+    for length, stride in zip(owner.shape, owner.strides, strict=True):
+        if stride < 0:
+            start += (length - 1) * stride
+        else:
+            stop += (length - 1) * stride
+    return array.__array_interface__["data"][0], start, stop + owner.itemsize
+
+
+def _why_no_kernel(array: Any) -> str | None:
+    """Return why no kernel may read the memory of an array, or ``None`` if one may."""
+    return f"no kernel copies {array.dtype}" if array.dtype.hasobject or not array.dtype.itemsize else None
 
 
 def _strides_of_result(call: UnaryFunction, array: Any) -> tuple[int, ...]:
@@ -258,6 +291,12 @@ LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     empty=_allocate,
     copy=_copy_by_blocks,
     copy_costs=MemoryCosts(),
-    build_kernel=_build_kernel,
-    why_no_kernel=_why_no_kernel,
+    kernels=KernelFunctions(
+        element_name=_kernel_element_name,
+        memory=_memory_of,
+        allocate=lambda array, shape, reduction: np.empty(shape, _dtype_of_kernel_result(array.dtype, reduction)),
+        result_itemsize=lambda dtype, reduction: _dtype_of_kernel_result(dtype, reduction).itemsize,
+        to_result=lambda array: array[()],
+        why_no_kernel=_why_no_kernel,
+    ),
 )

@@ -51,6 +51,27 @@ class PlaitMean(PlaitSum):
         return _with_strides(gradient_of_mean(grad, loops), strides), None, None
 
 
+class PlaitCopy(Function):  # type: ignore[misc]  # as above
+    """The node of a copy to another shape, which PyTorch and its profiler display as ``PlaitCopyBackward``."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Any, copy: StepFunction, shape: Any) -> Any:
+        """Copy the tensor; the result has the given shape."""
+        ctx.context = tensor.shape
+        ctx.set_materialize_grads(False)
+        return copy(tensor, shape).data  # detached from its base, so that it can be changed in place
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
+        """Return the gradient in the shape of the tensor, and ``None`` for the other arguments."""
+        return None if grad is None else grad.reshape(ctx.context), None, None
+
+
+def record_copy(copy: StepFunction) -> StepFunction:
+    """Wrap the function of a tensor and a shape that copies the tensor, so that it is recorded as one node."""
+    return lambda tensor, shape: PlaitCopy.apply(tensor, copy, shape)
+
+
 class PlaitMax(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
     """The node of a maximum, which PyTorch and its profiler display as ``PlaitMaxBackward``."""
 

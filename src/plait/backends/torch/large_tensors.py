@@ -9,7 +9,8 @@ import torch
 from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions, UnaryFunction
 from plait.backends.costs import MemoryCosts
-from plait.backends.torch.autograd import build_autograd_decorator
+from plait.backends.kernels import KernelFunctions
+from plait.backends.torch.autograd import build_autograd_decorator, record_copy
 from plait.backends.torch.tracing import why_not_decompose
 
 _HALF_TYPES = (torch.float16, torch.bfloat16)
@@ -52,6 +53,8 @@ def _reduction_functions(name: str, dtype: torch.dtype, requires_grad: bool) -> 
         return None
     if requires_grad and name not in ("min", "max", "sum", "mean"):
         return None
+    if name in ("sum", "prod") and _is_uint64(dtype):  # it is computed as int64, and viewed as uint64
+        return None
     result = dtype if selects_element or is_inexact else torch.int64  # sums of narrow integers have 64 bits
     wide = torch.float32 if is_half else result
     combine, reduce_axis = _COMBINE_AND_REDUCE_FUNCTIONS[name]
@@ -69,6 +72,11 @@ def _reduction_functions(name: str, dtype: torch.dtype, requires_grad: bool) -> 
         costs=_reduction_costs(name, dtype, wide, requires_grad),
         autograd_wrap=build_autograd_decorator(name, sum_functions) if sum_functions is not None else None,
     )
+
+
+def _is_uint64(dtype: torch.dtype) -> bool:
+    """Return whether a type is the unsigned integer of 64 bits, which PyTorch 2.2 lacks."""
+    return str(dtype) == "torch.uint64"
 
 
 def _reduction_costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
@@ -93,7 +101,9 @@ _FINISH_FUNCTIONS: dict[str, Any] = {"mean": lambda out, count: out.div_(count),
 
 def _layout_key(tensor: torch.Tensor) -> Any:
     """Return the strides, the element type and whether a gradient is recorded; ``None`` where one call is fastest."""
-    return None if why_not_decompose(tensor) else (tensor.stride(), tensor.dtype, _requires_grad(tensor))
+    if why_not_decompose(tensor):
+        return None
+    return tensor.stride(), tensor.dtype, _requires_grad(tensor), tensor.is_conj(), tensor.is_neg()
 
 
 def _requires_grad(tensor: torch.Tensor) -> bool:
@@ -114,6 +124,44 @@ def _strides_of_result(function: UnaryFunction, tensor: torch.Tensor) -> tuple[i
     return strides
 
 
+_KERNEL_ELEMENT_BY_DTYPE = {
+    getattr(torch, name): name
+    for name in (
+        *("bool", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    )
+    if hasattr(torch, name)
+}
+"""By element type, its name for kernels."""
+
+_TYPES_WITH_PLAIN_MEMORY = (torch.Tensor, torch.nn.Parameter)
+
+
+def _dtype_of_kernel_result(dtype: torch.dtype, reduction: str | None) -> torch.dtype:
+    """Return the element type of the result of a reduction, or of a copy, as PyTorch's own function gives it."""
+    if reduction in ("any", "all"):
+        return torch.bool
+    if reduction in ("sum", "prod") and not dtype.is_floating_point and not dtype.is_complex:
+        return dtype if _is_uint64(dtype) else torch.int64
+    return dtype
+
+
+def _memory_of(tensor: torch.Tensor) -> tuple[int, int, int]:
+    """Return the address of a tensor's first element, and those between which its storage lies."""
+    storage = tensor.untyped_storage()
+    start = storage.data_ptr()
+    return tensor.data_ptr(), start, start + storage.nbytes()
+
+
+def _why_no_kernel(tensor: torch.Tensor) -> str | None:
+    """Return why no kernel may read the memory of a tensor, or ``None`` if one may."""
+    if type(tensor) not in _TYPES_WITH_PLAIN_MEMORY:
+        return f"tensors of {type(tensor).__name__} may have no memory of their own"
+    if tensor.is_conj() or tensor.is_neg():
+        return "the tensor is a view that PyTorch conjugates or negates when it is read"
+    return None
+
+
 LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     why_not_decompose=why_not_decompose,
     layout_key=_layout_key,
@@ -121,4 +169,14 @@ LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     byte_strides_and_itemsize=_byte_strides_and_itemsize,
     strides_of_result=_strides_of_result,
     reduction_functions=_reduction_functions,
+    kernels=KernelFunctions(
+        element_name=_KERNEL_ELEMENT_BY_DTYPE.get,
+        memory=_memory_of,
+        allocate=lambda tensor, shape, reduction: tensor.new_empty(
+            shape, dtype=_dtype_of_kernel_result(tensor.dtype, reduction)
+        ),
+        result_itemsize=lambda dtype, reduction: _dtype_of_kernel_result(dtype, reduction).itemsize,
+        why_no_kernel=_why_no_kernel,
+        record_copy=record_copy,
+    ),
 )

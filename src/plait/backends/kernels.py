@@ -1,0 +1,127 @@
+"""Compiled kernels of the package ``plait-kernels``: copies and reductions in one pass over memory, on several threads.
+
+A backend describes its tensors by `KernelFunctions`; `build_kernel` returns the `Kernel` of one copy or reduction. The
+library is loaded when the first large tensor arrives, and never compiles anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from plait._caches import clearable_lru_cache
+
+TensorMemory: TypeAlias = "tuple[int, int, int]"
+"""The address of a tensor's first element, and the addresses between which its memory lies."""
+
+KERNEL_REDUCTIONS = frozenset({"min", "max", "sum", "mean", "prod", "any", "all", "var", "std", "logsumexp"})
+"""The reductions that have kernels."""
+
+MAX_KERNEL_RANK = 64
+"""The most dimensions of a tensor that a kernel reads, as in ``plait_kernels.MAX_RANK``."""
+
+
+class KernelFunctions(NamedTuple):
+    """What kernels need to know of the tensors of one framework.
+
+    Attributes:
+        element_name: ``f(dtype)`` returns the name of an element type in ``plait_kernels.ELEMENTS``, or ``None``.
+        memory: ``f(tensor)`` returns the address of its first element, and those between which its memory lies.
+        allocate: ``f(tensor, shape, reduction)`` allocates memory for the result of a reduction, or of a copy if the
+            reduction is ``None``.
+        result_itemsize: ``f(dtype, reduction)`` returns the bytes of an element of that result.
+        to_result: ``f(tensor)`` converts a result of rank 0 to what the framework's own reduction returns.
+        why_no_kernel: ``f(tensor)`` returns why no kernel may read the memory of a tensor, or ``None`` if one may.
+        record_copy: ``f(call)`` wraps the function of a copy so that its gradient is recorded; ``None`` if none can be.
+        min_elements: the number of elements from which a kernel is faster.
+    """
+
+    element_name: Callable[[Any], str | None]
+    memory: Callable[[Any], TensorMemory]
+    allocate: Callable[[Any, tuple[int, ...], str | None], Any]
+    result_itemsize: Callable[[Any, str | None], int]
+    to_result: Callable[[Any], Any] = lambda tensor: tensor
+    why_no_kernel: Callable[[Any], str | None] = lambda _: None
+    record_copy: Callable[[Callable[[Any, Any], Any]], Callable[[Any, Any], Any]] | None = None
+    min_elements: int = 1 << 15
+
+
+class Kernel:
+    """Fills memory with the copy or the reduction of a tensor; it may be called for any tensor of the same layout."""
+
+    __slots__ = ("_memory", "_run")
+
+    def __init__(
+        self, run: Callable[[TensorMemory, TensorMemory], None], memory: Callable[[Any], TensorMemory]
+    ) -> None:
+        self._run, self._memory = run, memory
+
+    def __call__(self, source: Any, result: Any) -> None:
+        """Fill ``result``, which has the strides for which the kernel was built.
+
+        Raises:
+            MemoryError: if scratch memory cannot be allocated.
+        """
+        self._run(self._memory(source), self._memory(result))
+
+
+def build_kernel(
+    reduction: str | None,
+    element: str | None,
+    itemsize: int,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    out_strides: Sequence[int],
+    reduced: Sequence[int],
+    memory: Callable[[Any], TensorMemory],
+) -> Kernel | None:
+    """Return the kernel of a reduction, or of a copy if ``reduction`` is ``None``; ``None`` if there is no kernel.
+
+    Args:
+        reduction: the name of the reduction.
+        element: the name of the element type; ``None`` for one that can only be copied.
+        itemsize: the size of an element, in bytes.
+        shape: the shape of the source.
+        strides: the strides of the source, in bytes.
+        out_strides: the strides of the result, in bytes, with 0 for the reduced dimensions.
+        reduced: the dimensions that are reduced.
+        memory: `KernelFunctions.memory`.
+    """
+    if why_no_kernel(reduction, element) is not None or 0 in shape or len(shape) > MAX_KERNEL_RANK:
+        return None
+    library = _load_library()
+    return Kernel(
+        library.bind(reduction or "copy", element or "bool", itemsize, shape, strides, out_strides, reduced), memory
+    )
+
+
+def why_no_kernel(reduction: str | None, element: str | None) -> str | None:
+    """Return why there is no kernel for a reduction of an element type, or for a copy; ``None`` if there is one."""
+    reason = why_unavailable()
+    if reason is not None or reduction is None:
+        return reason
+    if element is None or reduction not in KERNEL_REDUCTIONS or not _load_library().supports(reduction, element):
+        return f"no kernel computes {reduction} of {'this element type' if element is None else element}"
+    return None
+
+
+def why_unavailable() -> str | None:
+    """Return why there are no kernels in this process; ``None`` if there are."""
+    if os.environ.get("PLAIT_KERNELS", "").lower() in {"off", "0", "no"}:
+        return "PLAIT_KERNELS is off"
+    library = _load_library()
+    return library if isinstance(library, str) else None
+
+
+@clearable_lru_cache(maxsize=1)
+def _load_library() -> Any:
+    """Return the library of ``plait_kernels``, or why it cannot be loaded, as a `str`."""
+    try:
+        import plait_kernels
+
+        return plait_kernels.load()
+    except ModuleNotFoundError:
+        return 'the package plait-kernels is not installed: pip install "plait[fast]"'
+    except (ImportError, OSError) as error:
+        return f"the package plait-kernels cannot be loaded: {error}"
