@@ -47,6 +47,7 @@ private:
     void choose_rows(const Layout &layout);
     void choose_tiles(const Layout &layout, int column);
     void copy_rows(const char *in, char *out, Tile tile, char *buffer) const;
+    void copy_all_rows(const char *in, char *out, Tile tile, char *buffer) const;
     void copy_tile(const char *in, char *out, Tile tile, char *buffer) const;
 
     Loop loops_[PLAIT_MAX_RANK + 4];

@@ -6,17 +6,17 @@
 namespace plait {
 namespace {
 
+constexpr int64_t LONG_ROW_MAX = 1 << 14;         // elements of a row that has one result
+constexpr int64_t KEPT_ROW_MAX = 4096;            // elements of a row that all have results of their own
 constexpr int64_t ROW_MIN = 128, ROW_MAX = 1024;  // elements of other rows
-constexpr int64_t KEPT_ROW_MAX = 4096;           // elements of rows that all have results of their own
-constexpr int64_t SHORT_WINDOW = 4;
-constexpr int64_t LONG_ROW_MAX = 1 << 14;        // elements of a row that has one result
-constexpr int64_t MAX_ACCUMULATORS = 4096;
-constexpr int64_t MAX_LIVE_LONG_ROWS = 16;
-constexpr int64_t CACHE_BYTES = 1 << 18;         // what two passes read twice
-constexpr int64_t PIVOT_ROWS = 16;               // blocks of a long row in which an approximate pivot is found
-constexpr int64_t MIN_UNITS = 64;                // enough for every number of threads
-constexpr int PREFETCHED_LINES = 8;
+constexpr int64_t SHORT_WINDOW = 4;               // elements of a window that rows are made longer for
+constexpr int64_t MAX_ACCUMULATORS = 4096;        // of all live results
+constexpr int64_t MAX_LIVE_LONG_ROWS = 16;        // results of long rows that make a unit
+constexpr int64_t CACHE_BYTES = 1 << 18;          // what two passes read twice
+constexpr int64_t PIVOT_ROWS = 16;                // blocks of a long row in which an approximate pivot is found
+constexpr int64_t MIN_UNITS = 64;                 // enough for every number of threads
 constexpr int64_t MIN_BYTES_OF_SPLIT = 1 << 17;
+constexpr int PREFETCHED_LINES = 8;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -71,13 +71,13 @@ std::unique_ptr<T[]> allocate(int64_t count) {
     return std::unique_ptr<T[]>(new (std::nothrow) T[count]);
 }
 
-}  // namespace
-
 // Whether a row that is long enough should be longer by `room` steps of the next dimension at most: by windows of a few
 // elements whole, and by more results, so that more elements share the overhead of a row.
 bool makes_row_better(const Dimension &next, int64_t room) {
     return next.reduced ? next.length <= SHORT_WINDOW && next.length <= room : room > 1;
 }
+
+}  // namespace
 
 // The memory of one thread: the accumulators of rows, of results, and of the results of a chunk.
 struct Reduction::Scratch {
