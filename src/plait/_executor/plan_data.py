@@ -116,7 +116,7 @@ def run_plan_data(
     slots += [sizes[name] for name in size_names]
     slots += constants
     if can_compare_sizes:
-        extend_slots(slots, size_ops, error_factory, backend.is_zero_size)
+        extend_slots(slots, size_ops, error_factory, backend.is_zero_size, backend.sizes_differ)
     else:
         extend_symbolic_slots(slots, size_ops, error_factory)
     values = list(tensors)

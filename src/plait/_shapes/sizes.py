@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, reduce
 from itertools import islice
-from operator import index
+from operator import index, ne
 from typing import Any, TypeAlias
 
 from plait._notation.parser import normalize_name
@@ -34,11 +34,11 @@ def extend_slots(
     size_ops: Iterable[SizeOp],
     error_factory: SizeErrorFactory,
     is_zero_size: Callable[[Any], bool | None] | None = None,
+    sizes_differ: Callable[[Any, Any], bool] = ne,
 ) -> None:
     """Run the size operations in order; append each computed size to the slots, and raise if a check fails.
 
-    ``is_zero_size`` compares a symbolic size with 0, or returns ``None`` if only a run of the graph can tell; it is not
-    needed for ints.
+    ``is_zero_size`` and ``sizes_differ`` are the methods of `plait.backends.interface.Backend`, for symbolic sizes.
     """
     for kind, source, factors in size_ops:
         size = 1
@@ -65,7 +65,7 @@ def extend_slots(
         elif kind == CHECK_NONEMPTY:
             if slots[source] == 0 if is_zero_size is None else is_zero_size(slots[source]):
                 raise error_factory(slots, kind, source, factors)
-        elif slots[source] != size:
+        elif sizes_differ(slots[source], size):
             raise error_factory(slots, kind, source, factors)
 
 

@@ -383,6 +383,10 @@ class Backend:
         """
         return bool(size == 0)
 
+    def sizes_differ(self, size: Size, other: Size) -> bool:
+        """Return whether two sizes differ; false if only a run of the graph can tell, which must then check it."""
+        return bool(size != other)
+
     def size_from_user(self, size: Any) -> Size:
         """Convert a symbolic size that the caller passed to the form in which this backend computes with sizes."""
         return size

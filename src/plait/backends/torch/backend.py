@@ -113,6 +113,9 @@ class TorchBackend(Backend):
             return True
         return False if _guard_or_false(size != 0) else None
 
+    def sizes_differ(self, size: Any, other: Any) -> bool:
+        return _guard_or_false(size != other)
+
     def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return not torch.jit.is_tracing() and not any(isinstance(tensor, Proxy) for tensor in tensors)
 
@@ -122,6 +125,19 @@ def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
     for axis in sorted(axes, reverse=True):
         tensor = torch.prod(tensor, axis)
     return tensor
+
+
+def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Return ``torch.logsumexp``, or its formula where a length depends on data: the function asks if it is 0."""
+    count = tensor.numel()
+    if not isinstance(count, torch.SymInt) and not torch.compiler.is_compiling():
+        return torch.logsumexp(tensor, axes)
+    if _guard_or_false(count == 0) or _guard_or_false(count != 0):
+        return torch.logsumexp(tensor, axes)
+    peak = torch.amax(tensor, axes, keepdim=True).detach()
+    peak = torch.where(torch.isfinite(peak), peak, 0)
+    total = torch.sum(torch.exp(tensor - peak), axes)
+    return torch.log(total) + peak.squeeze(axes)
 
 
 _REDUCTIONS: dict[str, ReductionFunction] = {
@@ -134,7 +150,7 @@ _REDUCTIONS: dict[str, ReductionFunction] = {
     "all": torch.all,
     "std": partial(torch.std, correction=0),
     "var": partial(torch.var, correction=0),
-    "logsumexp": torch.logsumexp,
+    "logsumexp": _logsumexp,
 }
 
 
