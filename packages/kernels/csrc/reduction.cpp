@@ -13,6 +13,7 @@ constexpr int64_t SHORT_WINDOW = 4;               // elements of a window that r
 constexpr int64_t MAX_ACCUMULATORS = 4096;        // of all live results
 constexpr int64_t MAX_LIVE_LONG_ROWS = 16;        // results of long rows that make a unit
 constexpr int64_t CACHE_BYTES = 1 << 18;          // what two passes read twice
+constexpr int64_t MIN_PIVOT_ELEMENTS = 8;         // of each result in which an approximate pivot is found
 constexpr int64_t PIVOT_ROWS = 16;                // blocks of a long row in which an approximate pivot is found
 constexpr int64_t MIN_UNITS = 64;                 // enough for every number of threads
 constexpr int64_t MIN_BYTES_OF_SPLIT = 1 << 17;
@@ -448,14 +449,20 @@ void Reduction::find_pivots(const Place &place, Steps steps, Accumulators rows, 
     double elements = elements_of(steps);
     if (!operation_.pivot_is_approximate) {
         add_rows(place, steps, rows);
-    } else {  // of the first step, or of its first elements
-        steps.last = steps.first + 1;
+    } else {  // of a few elements
+        steps.last = least(steps.last, steps.first + ceil_div(MIN_PIVOT_ELEMENTS, elements_per_step_));
         elements = elements_of(steps);
         operation_.start(rows, place.live * lanes_);
+        bool has_blocks = false;  // of a long row, which may be a tile that is shorter than one block
         for_each_row(place, steps, [&](int64_t live, Rows each) {
-            if (is_long_ && each.count > PIVOT_ROWS) each.count = PIVOT_ROWS;
-            if (is_long_ && each.length == BLOCK) elements = static_cast<double>(each.count * BLOCK);
-            if (each.length == BLOCK || !is_long_) operation_.add(row_at(rows, live), each);
+            if (is_long_) {
+                const bool is_rest = each.length < BLOCK;
+                if (is_rest ? has_blocks : each.count == 0) return;
+                has_blocks = !is_rest;
+                each.count = least(each.count, PIVOT_ROWS);
+                elements = static_cast<double>(each.count * each.length);
+            }
+            operation_.add(row_at(rows, live), each);
         });
         fold(place, rows, false);
     }
