@@ -48,12 +48,16 @@ _WIDE_DTYPE_FOR_NUMPY = {
 """For each element type that NumPy lacks, the wider one to which tensors are cast before they become NumPy arrays."""
 
 
+_HAS_GUARD_OR_FALSE: bool = torch.__version__ >= (2, 8)
+"""Whether PyTorch has ``guard_or_false``; Dynamo of an older release cannot trace an import that fails."""
+
+
 def _guard_or_false(condition: Any) -> bool:
     """Return whether a condition on symbolic sizes is true, false if it depends on data."""
-    try:
-        from torch.fx.experimental.symbolic_shapes import guard_or_false
-    except ImportError:  # before torch 2.8
+    if not _HAS_GUARD_OR_FALSE:
         return bool(condition)
+    from torch.fx.experimental.symbolic_shapes import guard_or_false
+
     return bool(guard_or_false(condition))
 
 
@@ -150,7 +154,7 @@ _REDUCTIONS: dict[str, ReductionFunction] = {
     "all": torch.all,
     "std": partial(torch.std, correction=0),
     "var": partial(torch.var, correction=0),
-    "logsumexp": _logsumexp,
+    "logsumexp": _logsumexp if _HAS_GUARD_OR_FALSE else torch.logsumexp,
 }
 
 
