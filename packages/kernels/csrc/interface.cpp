@@ -19,21 +19,22 @@ constexpr int64_t MIN_BYTES_OF_THREAD = 1 << 18;  // less takes one thread about
 struct InstructionSet {
     const char *name;
     FindOperation find_operation;
+    TransposeTile transpose_tile;
     bool (*is_usable)();
 };
 
 // From the most to the least able.
 constexpr InstructionSet INSTRUCTION_SETS[] = {
 #if defined(PLAIT_X86)
-    {"avx512", avx512::find_operation,
+    {"avx512", avx512::find_operation, avx512::transpose_tile,
      [] {
          return static_cast<bool>(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
      }},
-    {"avx2", avx2::find_operation,
+    {"avx2", avx2::find_operation, avx2::transpose_tile,
      [] { return static_cast<bool>(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")); }},
 #endif
-    {"baseline", baseline::find_operation, [] { return true; }},
+    {"baseline", baseline::find_operation, baseline::transpose_tile, [] { return true; }},
 };
 
 std::atomic<const InstructionSet *> chosen_set{nullptr};
@@ -68,13 +69,14 @@ int32_t run_copy(const plait_task &task, const plait_array &in, const plait_arra
     if (task.itemsize > word) append_parts(layout, task.itemsize / word, word);
     layout.elements *= task.itemsize / word;
     coalesce_copy(layout);
-    Copy copy(layout, word);
+    Pages pages(layout.out_begin, layout.out_end);
+    Copy copy(layout, word, instruction_set().transpose_tile, pages);
     const int threads = threads_for(layout.elements, word, task.threads);
-    provide_pages(layout.out_begin, layout.out_end, threads);
+    copy.prepare(threads);
     const int64_t range = copy.units() / (threads > 1 ? 8 * threads : 1);
     for_each_range(copy.units(), range, threads,
                    [](void *context, int64_t first, int64_t last) {
-                       static_cast<const Copy *>(context)->run(first, last);
+                       static_cast<Copy *>(context)->run(first, last);
                    },
                    &copy);
     return PLAIT_OK;
@@ -117,10 +119,10 @@ int32_t run_reduction(const plait_task &task, const plait_array &in, const plait
     Layout layout;
     const int32_t status = lay_out_reduction(task, in, out, operation, layout);
     if (status) return status;
-    Reduction reduction(layout, *operation, is_softmax(task));
+    Pages pages(layout.out_begin, layout.out_end);
+    Reduction reduction(layout, *operation, is_softmax(task), pages);
     if (!reduction.prepare()) return PLAIT_NO_MEMORY;
     const int threads = threads_for(layout.elements, operation->in_size, task.threads);
-    provide_pages(layout.out_begin, layout.out_end, threads);
     const int64_t range = reduction.units() / (threads > 1 ? 8 * threads : 1);
     for_each_range(reduction.units(), range, threads,
                    [](void *context, int64_t first, int64_t last) {

@@ -7,12 +7,7 @@
 
 #include "elements.hpp"
 #include "plait_kernels.h"
-
-#if defined(__clang__)
-#define PLAIT_VECTORIZE _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define PLAIT_VECTORIZE _Pragma("GCC ivdep")
-#endif
+#include "vectorize.hpp"
 
 namespace plait {
 namespace PLAIT_INSTRUCTION_SET {

@@ -113,8 +113,8 @@ Dimension Reduction::Tiles::loop_over(const Dimension &dimension) const {
     return {count, length * dimension.in, length * dimension.out, dimension.reduced, length * dimension.weight};
 }
 
-Reduction::Reduction(const Layout &layout, const Operation &operation, bool writes_rows)
-    : operation_(operation), writes_rows_(writes_rows), in_(layout.in), out_(layout.out), index_(layout.index) {
+Reduction::Reduction(const Layout &layout, const Operation &operation, bool writes_rows, Pages &pages)
+    : operation_(operation), writes_rows_(writes_rows), pages_(pages), in_(layout.in), out_(layout.out), index_(layout.index) {
     choose_row(layout);
     choose_loops(layout);
     choose_splits();
@@ -487,7 +487,9 @@ void Reduction::write(const Place &place, Accumulators results, double elements)
         const Accumulators all = result_at(results, live);
         const int64_t count = results_at(place);
         for (int64_t first = 0; first < count; first += run_) {
-            operation_.write(all.from(first, operation_.sizes), least(run_, count - first), elements,
+            const int64_t length = least(run_, count - first);
+            pages_.provide(out + offsets_[first], out + offsets_[first] + (length - 1) * run_stride_);
+            operation_.write(all.from(first, operation_.sizes), length, elements,
                              out + offsets_[first], run_stride_);
         }
     }
@@ -520,6 +522,8 @@ void Reduction::run_unit(int64_t unit, Scratch &scratch) {
     if (writes_rows_) {
         spread(place, results, scratch.rows, PLANES);
         for_each_row(place, steps, [&](int64_t live, const Rows &rows) {
+            pages_.provide(rows.out,
+                           rows.out + (rows.count - 1) * rows.out_step + (rows.length - 1) * rows.out_stride);
             operation_.write_rows(row_at(scratch.rows, live), rows);
         });
     } else if (splits_ == 1) {

@@ -12,13 +12,15 @@
 
 #include "layout.hpp"
 #include "operation.hpp"
+#include "pages.hpp"
 
 namespace plait {
 
 class Reduction {
 public:
-    // `layout` is coalesced. With `writes_rows` it is a softmax, whose result has all dimensions.
-    Reduction(const Layout &layout, const Operation &operation, bool writes_rows);
+    // `layout` is coalesced. With `writes_rows` it is a softmax, whose result has all dimensions. `pages` are
+    // the result's.
+    Reduction(const Layout &layout, const Operation &operation, bool writes_rows, Pages &pages);
 
     // Parts of the work that can be computed in any order. They depend on the shape alone, so that the bits of a
     // result do not depend on the number of threads.
@@ -96,6 +98,7 @@ private:
 
     const Operation &operation_;
     const bool writes_rows_;
+    Pages &pages_;
     const char *in_;
     char *out_;
     int64_t index_;
