@@ -20,17 +20,23 @@ struct Accumulators {
     }
 };
 
-// Rows of the source: `count` rows, `step` bytes apart, each of `length` elements, `stride` bytes apart. Element `i` of
-// every row belongs to accumulator `i`. Only argmin and argmax look at the indices: that of element `i` of row `k` is
+// Rows of the source: `count` rows, `step` bytes apart, each of `length` windows of `width` elements, `stride` bytes
+// apart. The elements of window `i` of every row belong to accumulator `i`. Most operations only have windows of 1. Only argmin and argmax look at the indices: that of element `i` of row `k` is
 // `index + offsets[i] + k * step_weight`. Only softmax looks at the result, which has a place for each element.
 struct Rows {
     const char *data;
     int64_t count, step;
-    int64_t length, stride;
+    int64_t length, width, stride;
     int64_t index, step_weight;
     const int64_t *offsets;
     char *out;
     int64_t out_step, out_stride;
+
+    // Whether rows of elements of `size` bytes are so far apart that four are read at once, which loads and stores the
+    // accumulators less often. Rows that follow each other are read in order, because the processor fetches them ahead.
+    bool are_apart(int64_t size) const {
+        return stride == size && width == 1 && length != BLOCK && (step < 0 || step > 2 * length * size);
+    }
 };
 
 // A reduction of one element type. Some have a pivot for each result, which a first pass finds: a number near the mean
@@ -38,12 +44,14 @@ struct Rows {
 struct Operation {
     int sizes[PLANES];  // bytes of an element of each plane; 0: the plane is not used
     int64_t in_size, out_size;
+    int64_t max_width;      // of windows
+    int64_t rows_at_once;   // of rows that are apart
 
     // Makes accumulators of no elements.
     void (*start)(Accumulators accumulators, int64_t count);
     // Adds the elements of rows to their accumulators.
     void (*add)(Accumulators accumulators, const Rows &rows);
-    // Makes accumulators of the elements of one row.
+    // Makes accumulators of the elements of one row, or of `rows_at_once` rows that are apart.
     void (*set)(Accumulators accumulators, const Rows &row);
     // Adds accumulator `i` of `others` to accumulator `i`.
     void (*merge)(Accumulators accumulators, Accumulators others, int64_t count);

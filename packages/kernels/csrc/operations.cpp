@@ -21,7 +21,7 @@ inline Stored load(const char *address) {
 }
 
 // For each accumulator `i` of rows: `state = get(i)`, then `state = function(state, value, i, k)` for its elements in
-// the rows `k`, then `set(i, state)`.
+// the rows `k`, then `set(i, state)`. Windows have one element.
 template <class Element, bool FOUR_ROWS, class Get, class Function, class Set>
 inline void for_each_value(const Rows &rows, Get get, Function function, Set set) {
     typedef typename Element::Stored Stored;
@@ -39,8 +39,7 @@ inline void for_each_value(const Rows &rows, Get get, Function function, Set set
         return;
     }
     if (stride == SIZE) {
-        // Four rows at once load and store the accumulators less often. Rows that follow each other are read in order.
-        const bool four_rows = FOUR_ROWS && (step < 0 || step > 2 * length * SIZE);
+        const bool four_rows = FOUR_ROWS && rows.are_apart(SIZE);
         for (; four_rows && k + 4 <= rows.count; k += 4) {
             const char *__restrict first = rows.data + k * step;
             const char *__restrict second = first + step;
@@ -69,6 +68,39 @@ inline void for_each_value(const Rows &rows, Get get, Function function, Set set
         const char *data = rows.data + k * step;
         for (int64_t i = 0; i < length; ++i) {
             set(i, function(get(i), Element::read(load<Stored>(data + i * stride)), i, k));
+        }
+    }
+}
+
+// Returns `state` after `state = function(state, j)` for each `j` below `COUNT`, without a loop, which would keep the
+// compiler from vectorising the loop around it.
+template <int COUNT, class State, class Function>
+inline State repeat(State state, Function function) {
+    if constexpr (COUNT > 0) return function(repeat<COUNT - 1>(state, function), COUNT - 1);
+    return state;
+}
+
+// The same as `for_each_value` for windows of `WIDTH` elements.
+template <class Element, int WIDTH, class Get, class Function, class Set>
+inline void for_each_window(const Rows &rows, Get get, Function function, Set set) {
+    typedef typename Element::Stored Stored;
+    constexpr int64_t SIZE = sizeof(Stored);
+    const int64_t length = rows.length, stride = rows.stride, step = rows.step;
+    for (int64_t k = 0; k < rows.count; ++k) {
+        const char *__restrict data = rows.data + k * step;
+        if (stride == SIZE) {
+            PLAIT_VECTORIZE
+            for (int64_t i = 0; i < length; ++i) {
+                set(i, repeat<WIDTH>(get(i), [=](auto state, int64_t j) {
+                        return function(state, Element::read(load<Stored>(data + (i * WIDTH + j) * SIZE)), i, k);
+                    }));
+            }
+            continue;
+        }
+        for (int64_t i = 0; i < length; ++i) {
+            set(i, repeat<WIDTH>(get(i), [=](auto state, int64_t j) {
+                    return function(state, Element::read(load<Stored>(data + (i * WIDTH + j) * stride)), i, k);
+                }));
         }
     }
 }
@@ -202,7 +234,7 @@ inline T extremum(T value, T other) {
 
 template <class ElementType, bool MAX>
 struct Extremum {
-    static constexpr bool USES_INDEX = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef typename Element::Stored Result;
@@ -218,7 +250,7 @@ struct Extremum {
 // The value, and the index at which it is first in row-major order; the first NaN, if there is one.
 template <class ElementType, bool MAX>
 struct IndexOfExtremum {
-    static constexpr bool USES_INDEX = true;
+    static constexpr bool USES_INDEX = true, TAKES_WINDOWS = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef int64_t Result;
@@ -242,7 +274,7 @@ struct IndexOfExtremum {
 // Sums whose accumulators are wide enough: of integers, and of floats in double precision.
 template <class ElementType, class Total, bool MEAN>
 struct Sum {
-    static constexpr bool USES_INDEX = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     static constexpr bool IS_INTEGER = std::numeric_limits<Total>::is_integer;
@@ -262,7 +294,7 @@ struct Sum {
 // Sums of double precision, which no type is wider than: the rounding errors are summed as well.
 template <bool MEAN>
 struct CompensatedSum {
-    static constexpr bool USES_INDEX = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
     typedef Plain<double> Element;
     typedef double Value;
     typedef double Result;
@@ -286,7 +318,7 @@ struct CompensatedSum {
 
 template <class ElementType, class Total>
 struct Product {
-    static constexpr bool USES_INDEX = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     static constexpr bool IS_INTEGER = std::numeric_limits<Total>::is_integer;
@@ -305,7 +337,7 @@ struct Product {
 
 template <class T>
 struct ComplexProduct {
-    static constexpr bool USES_INDEX = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
     typedef Plain<Complex<T>> Element;
     typedef Complex<T> Value;
     typedef Complex<T> Result;
@@ -331,7 +363,7 @@ inline uint8_t is_true(Complex<T> value) {
 
 template <class ElementType, bool ANY>
 struct Truth {
-    static constexpr bool USES_INDEX = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef uint8_t Result;
@@ -350,7 +382,7 @@ struct Truth {
 // pivot may be any mixture of elements: the relative error is at most about the number of elements times 1e-16.
 template <class ElementType, bool ROOT>
 struct Variance {
-    static constexpr bool USES_INDEX = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef typename Element::Stored Result;
@@ -384,7 +416,7 @@ struct Variance {
 // from how many are equal to it (c), since it may be lost in the sum of both.
 template <class ElementType>
 struct LogSumExp {
-    static constexpr bool USES_INDEX = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef typename Element::Stored Result;
@@ -448,31 +480,34 @@ struct Loops {
         const Memory memory(accumulators);
         for (int64_t i = 0; i < count; ++i) memory.set(i, Reduction::start());
     }
-    static void add(Accumulators accumulators, const Rows &rows) {
+    static constexpr bool FOUR_ROWS = !Reduction::USES_INDEX;  // at once; indices need too many registers
+
+    template <class Get>
+    static void add_to(Get get, Accumulators accumulators, const Rows &rows) {
         const Memory memory(accumulators);
         const int64_t *__restrict offsets = rows.offsets;
         const int64_t index = rows.index, step_weight = rows.step_weight;
-        for_each_value<Element, !Reduction::USES_INDEX>(
-            rows, [=](int64_t i) { return memory[i]; },
-            [=](State state, Value value, int64_t i, int64_t k) {
-                if constexpr (Reduction::USES_INDEX) {
-                    return Reduction::add(state, value, index + offsets[i] + k * step_weight);
-                } else {
-                    return Reduction::add(state, value, 0);
-                }
-            },
-            [=](int64_t i, State state) { memory.set(i, state); });
+        const auto function = [=](State state, Value value, int64_t i, int64_t k) {
+            if constexpr (Reduction::USES_INDEX) {
+                return Reduction::add(state, value, index + offsets[i] + k * step_weight);
+            } else {
+                return Reduction::add(state, value, 0);
+            }
+        };
+        const auto set = [=](int64_t i, State state) { memory.set(i, state); };
+        if constexpr (Reduction::TAKES_WINDOWS) {
+            if (rows.width == 2) return for_each_window<Element, 2>(rows, get, function, set);
+            if (rows.width == 3) return for_each_window<Element, 3>(rows, get, function, set);
+            if (rows.width == 4) return for_each_window<Element, 4>(rows, get, function, set);
+        }
+        for_each_value<Element, FOUR_ROWS>(rows, get, function, set);
     }
-    static void set(Accumulators accumulators, const Rows &row) {
+    static void add(Accumulators accumulators, const Rows &rows) {
         const Memory memory(accumulators);
-        const int64_t *__restrict offsets = row.offsets;
-        const int64_t index = row.index;
-        for_each_value<Element, false>(
-            row, [](int64_t) { return Reduction::start(); },
-            [=](State state, Value value, int64_t i, int64_t) {
-                return Reduction::add(state, value, Reduction::USES_INDEX ? index + offsets[i] : 0);
-            },
-            [=](int64_t i, State state) { memory.set(i, state); });
+        add_to([=](int64_t i) { return memory[i]; }, accumulators, rows);
+    }
+    static void set(Accumulators accumulators, const Rows &rows) {
+        add_to([](int64_t) { return Reduction::start(); }, accumulators, rows);
     }
     static void merge(Accumulators accumulators, Accumulators others, int64_t count) {
         const Memory memory(accumulators), other(others);
@@ -508,6 +543,8 @@ struct Loops {
             {Memory::SIZES[0], Memory::SIZES[1], Memory::SIZES[2]},
             sizeof(typename Element::Stored),
             sizeof(Result),
+            Reduction::TAKES_WINDOWS ? 4 : 1,
+            FOUR_ROWS ? 4 : 1,
             start, add, set, merge, join, write,
             false, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
         };
@@ -554,6 +591,7 @@ struct LoopsWithPivot : Loops<Reduction> {
 
     static constexpr Operation two_pass() {
         Operation operation = Loops<Reduction>::one_pass();
+        operation.max_width = 1;
         operation.pivot_is_approximate = Reduction::PIVOT_IS_APPROXIMATE;
         operation.make_pivots = make_pivots;
         operation.start_second = start_second;

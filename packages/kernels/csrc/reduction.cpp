@@ -1,5 +1,6 @@
 #include "reduction.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -43,20 +44,24 @@ Accumulators accumulators_at(char *memory, const Operation &operation, int64_t c
 
 char *align(char *memory) { return memory + (64 - reinterpret_cast<uintptr_t>(memory) % 64) % 64; }
 
+// Fills each run of `run` accumulators with the number at its place; there are `count` accumulators.
 template <class T>
-void gather(char *to, const char *from, const int64_t *places, int64_t count) {
-    T *results = reinterpret_cast<T *>(to);
+void spread_numbers(char *to, const char *from, const int64_t *places, int64_t count, int64_t run) {
+    T *numbers = reinterpret_cast<T *>(to);
     const T *values = reinterpret_cast<const T *>(from);
-    for (int64_t i = 0; i < count; ++i) results[i] = values[places[i]];
+    for (int64_t i = 0; i < count; i += run) {
+        const T value = values[places[i]];
+        for (int64_t j = 0; j < run; ++j) numbers[i + j] = value;
+    }
 }
 
-// Copies the numbers at the given places, which have `size` bytes.
-void gather(int size, char *to, const char *from, const int64_t *places, int64_t count) {
+// The same for numbers of `size` bytes.
+void spread_numbers(int size, char *to, const char *from, const int64_t *places, int64_t count, int64_t run) {
     switch (size) {
-        case 1: return gather<uint8_t>(to, from, places, count);
-        case 2: return gather<uint16_t>(to, from, places, count);
-        case 4: return gather<uint32_t>(to, from, places, count);
-        case 8: return gather<uint64_t>(to, from, places, count);
+        case 1: return spread_numbers<uint8_t>(to, from, places, count, run);
+        case 2: return spread_numbers<uint16_t>(to, from, places, count, run);
+        case 4: return spread_numbers<uint32_t>(to, from, places, count, run);
+        case 8: return spread_numbers<uint64_t>(to, from, places, count, run);
         default: return;
     }
 }
@@ -118,7 +123,7 @@ Reduction::Reduction(const Layout &layout, const Operation &operation, bool writ
     choose_row(layout);
     choose_loops(layout);
     choose_splits();
-    elements_per_step_ = row_length_ / results_;
+    elements_per_step_ = row_length_ * width_ / results_;
 }
 
 // Takes dimensions from the innermost on while one continues the other, and divides the last one if it is too long.
@@ -157,6 +162,12 @@ void Reduction::choose_row(const Layout &layout) {
         row_length_ *= row_tiles_.length;
         --outside_rank_;
         if (row_tiles_.count > 1) break;
+    }
+    if (count > 1 && taken[0].reduced && taken[0].length <= operation_.max_width) {  // windows
+        width_ = taken[0].length;
+        row_length_ /= width_;
+        std::copy(taken + 1, taken + count, taken);
+        --count;
     }
     int64_t inside = row_length_;
     for (int i = 0; i < count; ++i) {
@@ -215,7 +226,7 @@ void Reduction::choose_loops(const Layout &layout) {
 }
 
 void Reduction::choose_splits() {
-    const int64_t step_bytes = live_.steps * row_length_ * operation_.in_size;
+    const int64_t step_bytes = live_.steps * row_length_ * width_ * operation_.in_size;
     if (outer_.steps < MIN_UNITS && !writes_rows_) {
         splits_ = least(ceil_div(MIN_UNITS, outer_.steps), reduced_.steps * step_bytes / MIN_BYTES_OF_SPLIT);
         splits_ = least(splits_, reduced_.steps);
@@ -342,7 +353,7 @@ void Reduction::for_each_row(const Place &place, Steps steps, Function function)
         for (int64_t live = 0; live < place.live; ++live) {
             const char *data = in + live_in_[live];
             prefetch_next(data, live + 1 < place.live ? in + live_in_[live + 1] : data + count * inner_loop.in);
-            Rows rows{data, count, inner_loop.in, 0, row_stride_, index, inner_loop.weight, indices_.get(),
+            Rows rows{data, count, inner_loop.in, 0, width_, row_stride_, index, inner_loop.weight, indices_.get(),
                       out + live_out_[live], inner_loop.out, row_out_stride_};
             if (is_long_) {
                 call_for_long_row(rows, is_last_tile ? row_tiles_.last : row_length_, live, function);
@@ -413,16 +424,18 @@ void Reduction::collect(const Place &place, Accumulators rows, Accumulators resu
 
 // Copies the first planes of each result to all accumulators of its elements.
 void Reduction::spread(const Place &place, Accumulators results, Accumulators rows, int planes) const {
+    const int64_t run = row_rank_ && row_[row_rank_ - 1].reduced ? row_[row_rank_ - 1].length : 1;
     for (int64_t live = 0; live < place.live; ++live) {
         const Accumulators from = result_at(results, live), to = row_at(rows, live);
         for (int plane = 0; plane < planes; ++plane) {
-            if (results_ == lanes_) std::memcpy(to.plane[plane], from.plane[plane], operation_.sizes[plane] * lanes_);
-            else gather(operation_.sizes[plane], to.plane[plane], from.plane[plane], result_of_.get(), lanes_);
+            const int size = operation_.sizes[plane];
+            if (results_ == lanes_) std::memcpy(to.plane[plane], from.plane[plane], size * lanes_);
+            else spread_numbers(size, to.plane[plane], from.plane[plane], result_of_.get(), lanes_, run);
         }
     }
 }
 
-// The first row of each live result sets the accumulators, unless it is a tile that is too short for all of them.
+// The first rows of each live result set the accumulators, unless they are of a tile that is too short for all of them.
 void Reduction::add_rows(const Place &place, Steps steps, Accumulators rows) const {
     int64_t unset = 0;  // the first live result whose accumulators are not set
     for_each_row(place, steps, [&](int64_t live, Rows each) {
@@ -431,11 +444,12 @@ void Reduction::add_rows(const Place &place, Steps steps, Accumulators rows) con
             ++unset;
             if (each.length == lanes_ && each.count > 0) {
                 Rows first = each;
-                first.count = 1;
+                const int64_t at_once = operation_.rows_at_once;
+                first.count = each.count >= at_once && each.are_apart(operation_.in_size) ? at_once : 1;
                 operation_.set(row, first);
-                each.count -= 1;
-                each.data += each.step;
-                each.index += each.step_weight;
+                each.count -= first.count;
+                each.data += first.count * each.step;
+                each.index += first.count * each.step_weight;
             } else {
                 operation_.start(row, lanes_);
             }
@@ -446,22 +460,21 @@ void Reduction::add_rows(const Place &place, Steps steps, Accumulators rows) con
 }
 
 void Reduction::find_pivots(const Place &place, Steps steps, Accumulators rows, Accumulators results) const {
-    double elements = elements_of(steps);
-    if (!operation_.pivot_is_approximate) {
-        add_rows(place, steps, rows);
-    } else {  // of a few elements
+    if (operation_.pivot_is_approximate) {  // of a few elements
         steps.last = least(steps.last, steps.first + ceil_div(MIN_PIVOT_ELEMENTS, elements_per_step_));
-        elements = elements_of(steps);
+    }
+    double elements = elements_of(steps);
+    if (!operation_.pivot_is_approximate || !is_long_) {
+        add_rows(place, steps, rows);
+    } else {
         operation_.start(rows, place.live * lanes_);
-        bool has_blocks = false;  // of a long row, which may be a tile that is shorter than one block
+        bool has_blocks = false;  // a tile may be shorter than one block
         for_each_row(place, steps, [&](int64_t live, Rows each) {
-            if (is_long_) {
-                const bool is_rest = each.length < BLOCK;
-                if (is_rest ? has_blocks : each.count == 0) return;
-                has_blocks = !is_rest;
-                each.count = least(each.count, PIVOT_ROWS);
-                elements = static_cast<double>(each.count * each.length);
-            }
+            const bool is_rest = each.length < BLOCK;
+            if (is_rest ? has_blocks : each.count == 0) return;
+            has_blocks = !is_rest;
+            each.count = least(each.count, PIVOT_ROWS);
+            elements = static_cast<double>(each.count * each.length);
             operation_.add(row_at(rows, live), each);
         });
         fold(place, rows, false);

@@ -108,7 +108,8 @@ private:
     int64_t inside_[PLAIT_MAX_RANK + 1];
     int row_rank_ = 0;
     int outside_rank_ = 0;      // how many dimensions of the layout are outside of the row
-    int64_t row_length_ = 1;    // elements of a full row
+    int64_t width_ = 1;         // elements of a window, which are adjacent and have one result
+    int64_t row_length_ = 1;    // windows of a full row
     bool is_long_ = false;      // whether it has one result, and its elements share accumulators
     int64_t lanes_ = 1;         // accumulators of a full row
     int64_t row_stride_, row_out_stride_;
