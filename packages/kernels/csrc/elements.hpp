@@ -84,10 +84,19 @@ struct Complex {
 };
 
 
-// The exponential of a number that is at most 0, in double precision; 0 below -745.
+// `number` if a condition holds, else 0, as an operation on bits.
+inline double zero_unless(bool condition, double number) {
+    return bit_cast<double>(bit_cast<uint64_t>(number) & (condition ? ~uint64_t(0) : 0));
+}
+
+inline float zero_unless(bool condition, float number) {
+    return bit_cast<float>(bit_cast<uint32_t>(number) & (condition ? ~uint32_t(0) : 0));
+}
+
+// The exponential of a number between -708 and 0, in double precision.
 // Reduction to at most log(2) / 2 in two parts of log(2), then the Taylor series: the error is below 2 units in the
 // last place.
-inline double exponential(double x) {
+inline double exponential_in_range(double x) {
     const double LOG2_E = 1.4426950408889634, HIGH = 0x1.62e42fefa0000p-1, LOW = 0x1.cf79abc9e3b3ap-40;
     const double SHIFT = 0x1.8p52;  // adding it rounds to an integer, in the low bits
     const double shifted = x * LOG2_E + SHIFT;
@@ -108,28 +117,40 @@ inline double exponential(double x) {
     series = series * r + 1.0;
     series = series * r + 1.0;
     // the low bits of `shifted` are the power of two, which is added to the exponent of the series
-    const double result = bit_cast<double>(bit_cast<uint64_t>(series) + (bit_cast<uint64_t>(shifted) << 52));
-    return x < -708.0 ? 0.0 : result;
+    return bit_cast<double>(bit_cast<uint64_t>(series) + (bit_cast<uint64_t>(shifted) << 52));
 }
 
-// The same in single precision; 0 below -87.
-inline float exponential(float x) {
+// The same in single precision, between -87 and 0.
+inline float exponential_in_range(float x) {
     const float LOG2_E = 1.44269504f, HIGH = 0x1.62e400p-1f, LOW = 0x1.7f7d1cp-20f;
     const float SHIFT = 0x1.8p23f;
     const float shifted = x * LOG2_E + SHIFT;
     const float n = shifted - SHIFT;
     const float r = (x - n * HIGH) - n * LOW;
-    float series = 1.0f / 5040.0f;
-    series = series * r + 1.0f / 720.0f;
-    series = series * r + 1.0f / 120.0f;
-    series = series * r + 1.0f / 24.0f;
-    series = series * r + 1.0f / 6.0f;
-    series = series * r + 0.5f;
+    float series = 0x1.6a23d0p-10f;  // of least greatest relative error, 4e-9
+    series = series * r + 0x1.123a20p-7f;
+    series = series * r + 0x1.5558f2p-5f;
+    series = series * r + 0x1.555492p-3f;
+    series = series * r + 0x1.fffffcp-2f;
     series = series * r + 1.0f;
     series = series * r + 1.0f;
     // the low bits of `shifted` are the power of two, which is added to the exponent of the series
-    const float result = bit_cast<float>(bit_cast<uint32_t>(series) + (bit_cast<uint32_t>(shifted) << 23));
-    return x < -87.0f ? 0.0f : result;
+    return bit_cast<float>(bit_cast<uint32_t>(series) + (bit_cast<uint32_t>(shifted) << 23));
+}
+
+constexpr double least_exponent(double) { return -708; }
+constexpr float least_exponent(float) { return -87; }
+
+// The exponential of a number that is at most 0; 0 for those whose exponential is not a normal number.
+template <class T>
+inline T exponential(T x) {
+    return zero_unless(!(x < least_exponent(T())), exponential_in_range(x));
+}
+
+// The same, but 0 for 0 and for NaN.
+template <class T>
+inline T exponential_below_zero(T x) {
+    return zero_unless((x < 0) & (x >= least_exponent(T())), exponential_in_range(x));
 }
 
 // The natural logarithm of a finite number that is at least 1, by the series of the inverse hyperbolic tangent.

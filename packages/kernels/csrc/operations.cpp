@@ -21,53 +21,51 @@ inline Stored load(const char *address) {
 }
 
 // For each accumulator `i` of rows: `state = get(i)`, then `state = function(state, value, i, k)` for its elements in
-// the rows `k`, then `set(i, state)`. Windows have one element.
-template <class Element, bool FOUR_ROWS, class Get, class Function, class Set>
+// the rows `k`, then `set(i, state)`. Windows have one element. Four rows at once load and store the accumulators less
+// often; with `FOUR_ROWS` that is done if the rows are apart, and with `ARE_CACHED` always.
+template <class Element, bool FOUR_ROWS, bool ARE_CACHED, class Get, class Function, class Set>
 inline void for_each_value(const Rows &rows, Get get, Function function, Set set) {
     typedef typename Element::Stored Stored;
     constexpr int64_t SIZE = sizeof(Stored);
     const int64_t length = rows.length, stride = rows.stride, step = rows.step;
     int64_t k = 0;
-    if (stride == SIZE && length == BLOCK) {
+    if (stride != SIZE) {
         for (; k < rows.count; ++k) {
-            const char *__restrict data = rows.data + k * step;
-            PLAIT_VECTORIZE
-            for (int64_t i = 0; i < BLOCK; ++i) {
-                set(i, function(get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
+            const char *data = rows.data + k * step;
+            for (int64_t i = 0; i < length; ++i) {
+                set(i, function(get(i), Element::read(load<Stored>(data + i * stride)), i, k));
             }
         }
         return;
     }
-    if (stride == SIZE) {
-        const bool four_rows = FOUR_ROWS && rows.are_apart(SIZE);
-        for (; four_rows && k + 4 <= rows.count; k += 4) {
-            const char *__restrict first = rows.data + k * step;
-            const char *__restrict second = first + step;
-            const char *__restrict third = second + step;
-            const char *__restrict fourth = third + step;
-            PLAIT_VECTORIZE
-            for (int64_t i = 0; i < length; ++i) {
-                auto state = get(i);
-                state = function(state, Element::read(load<Stored>(first + i * SIZE)), i, k);
-                state = function(state, Element::read(load<Stored>(second + i * SIZE)), i, k + 1);
-                state = function(state, Element::read(load<Stored>(third + i * SIZE)), i, k + 2);
-                state = function(state, Element::read(load<Stored>(fourth + i * SIZE)), i, k + 3);
-                set(i, state);
-            }
+    const bool four_rows = FOUR_ROWS && (ARE_CACHED || rows.are_apart(SIZE));
+    for (; four_rows && k + 4 <= rows.count; k += 4) {
+        const char *__restrict first = rows.data + k * step;
+        const char *__restrict second = first + step;
+        const char *__restrict third = second + step;
+        const char *__restrict fourth = third + step;
+        PLAIT_VECTORIZE
+        for (int64_t i = 0; i < length; ++i) {
+            auto state = get(i);
+            state = function(state, Element::read(load<Stored>(first + i * SIZE)), i, k);
+            state = function(state, Element::read(load<Stored>(second + i * SIZE)), i, k + 1);
+            state = function(state, Element::read(load<Stored>(third + i * SIZE)), i, k + 2);
+            state = function(state, Element::read(load<Stored>(fourth + i * SIZE)), i, k + 3);
+            set(i, state);
         }
-        for (; k < rows.count; ++k) {
-            const char *__restrict data = rows.data + k * step;
-            PLAIT_VECTORIZE
-            for (int64_t i = 0; i < length; ++i) {
-                set(i, function(get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
-            }
+    }
+    for (; length == BLOCK && k < rows.count; ++k) {  // the compiler knows this length
+        const char *__restrict data = rows.data + k * step;
+        PLAIT_VECTORIZE
+        for (int64_t i = 0; i < BLOCK; ++i) {
+            set(i, function(get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
         }
-        return;
     }
     for (; k < rows.count; ++k) {
-        const char *data = rows.data + k * step;
+        const char *__restrict data = rows.data + k * step;
+        PLAIT_VECTORIZE
         for (int64_t i = 0; i < length; ++i) {
-            set(i, function(get(i), Element::read(load<Stored>(data + i * stride)), i, k));
+            set(i, function(get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
         }
     }
 }
@@ -430,9 +428,9 @@ struct LogSumExp {
     static State make_pivot(State state, double) { return state; }
     static State start_second(State state) { return {state.a, 0.0, 0}; }
     static State add_second(State state, Value value) {
-        const bool is_greatest = value == state.a;
-        const Value term = is_greatest ? Value(0) : exponential(value - state.a);
-        return {state.a, state.b + term, state.c + (is_greatest ? Value(1) : Value(0))};
+        // if the pivot is infinite, the distance to it is NaN or infinite, and the result is the pivot
+        const Value distance = value - state.a;
+        return {state.a, state.b + exponential_below_zero(distance), state.c + (distance == 0 ? Value(1) : Value(0))};
     }
     static State join_second(State state, State other) { return {state.a, state.b + other.b, state.c + other.c}; }
     static State combine(State state, State other, double) {
@@ -500,7 +498,7 @@ struct Loops {
             if (rows.width == 3) return for_each_window<Element, 3>(rows, get, function, set);
             if (rows.width == 4) return for_each_window<Element, 4>(rows, get, function, set);
         }
-        for_each_value<Element, FOUR_ROWS>(rows, get, function, set);
+        for_each_value<Element, FOUR_ROWS, false>(rows, get, function, set);
     }
     static void add(Accumulators accumulators, const Rows &rows) {
         const Memory memory(accumulators);
@@ -568,7 +566,7 @@ struct LoopsWithPivot : Loops<Reduction> {
     }
     static void add_second(Accumulators accumulators, const Rows &rows) {
         const Memory memory(accumulators);
-        for_each_value<Element, true>(
+        for_each_value<Element, true, !Reduction::PIVOT_IS_APPROXIMATE>(
             rows, [=](int64_t i) { return memory[i]; },
             [=](State state, typename Element::Value value, int64_t, int64_t) {
                 return Reduction::add_second(state, value);
