@@ -32,7 +32,7 @@ constexpr InstructionSet INSTRUCTION_SETS[] = {
                                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
      }},
     {"avx2", avx2::find_operation, avx2::transpose_tile,
-     [] { return static_cast<bool>(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")); }},
+     [] { return static_cast<bool>(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")); }},
 #endif
     {"baseline", baseline::find_operation, baseline::transpose_tile, [] { return true; }},
 };

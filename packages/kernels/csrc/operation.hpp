@@ -57,6 +57,8 @@ struct Operation {
     void (*merge)(Accumulators accumulators, Accumulators others, int64_t count);
     // Reduces the middle dimension of accumulators of the shape (outer, width, inner), in place.
     void (*join)(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner);
+    // Whether one of the accumulators, which belong to one result, decides the result; null if none ever does.
+    bool (*is_final)(Accumulators accumulators, int64_t count);
     // Writes the results of `count` accumulators to `out`, `stride` bytes apart; `elements` were added to each.
     void (*write)(Accumulators accumulators, int64_t count, double elements, char *out, int64_t stride);
 

@@ -20,11 +20,45 @@ inline Stored load(const char *address) {
     return stored;
 }
 
-// For each accumulator `i` of rows: `state = get(i)`, then `state = function(state, value, i, k)` for its elements in
-// the rows `k`, then `set(i, state)`. Windows have one element. Four rows at once load and store the accumulators less
-// often; with `FOUR_ROWS` that is done if the rows are apart, and with `ARE_CACHED` always.
-template <class Element, bool FOUR_ROWS, bool ARE_CACHED, class Get, class Function, class Set>
-inline void for_each_value(const Rows &rows, Get get, Function function, Set set) {
+// What an operation does not need.
+struct Nothing {};
+
+// The numbers of one accumulator; an operation uses one to three of them.
+template <class A, class B = Nothing, class C = Nothing>
+struct Numbers {
+    A a;
+    B b;
+    C c;
+};
+
+// Copies of `BLOCK` accumulators, which the compiler keeps in registers.
+template <class State>
+class Block;
+
+template <class A, class B, class C>
+class Block<Numbers<A, B, C>> {
+public:
+    Numbers<A, B, C> operator[](int64_t i) const { return {a_[i], b_[i], c_[i]}; }
+    void set(int64_t i, Numbers<A, B, C> state) {
+        a_[i] = state.a;
+        b_[i] = state.b;
+        c_[i] = state.c;
+    }
+
+private:
+    A a_[BLOCK];
+    B b_[BLOCK];
+    C c_[BLOCK];
+};
+
+// When four rows are added at once, which loads and stores the accumulators less often.
+enum FourRows { NEVER, IF_APART, ALWAYS };
+
+// For each accumulator `i` of rows: `state = states.get(i)`, then `state = function(state, value, i, k)` for its elements
+// in the rows `k`, then `states.set(i, state)`. Windows have one element. `add_four(state, values, i, k)` adds the elements of four
+// rows from `k` on.
+template <class Element, FourRows WHEN, class States, class Function, class AddFour>
+inline void for_each_value(const Rows &rows, States states, Function function, AddFour add_four) {
     typedef typename Element::Stored Stored;
     constexpr int64_t SIZE = sizeof(Stored);
     const int64_t length = rows.length, stride = rows.stride, step = rows.step;
@@ -33,12 +67,37 @@ inline void for_each_value(const Rows &rows, Get get, Function function, Set set
         for (; k < rows.count; ++k) {
             const char *data = rows.data + k * step;
             for (int64_t i = 0; i < length; ++i) {
-                set(i, function(get(i), Element::read(load<Stored>(data + i * stride)), i, k));
+                states.set(i, function(states.get(i), Element::read(load<Stored>(data + i * stride)), i, k));
             }
         }
         return;
     }
-    const bool four_rows = FOUR_ROWS && (ARE_CACHED || rows.are_apart(SIZE));
+    if constexpr (Element::CONVERTS_BLOCKS) {
+        for (; k < rows.count; ++k) {
+            for (int64_t first = 0; first < length; first += BLOCK) {
+                typename Element::Value values[BLOCK];
+                const int64_t count = length - first < BLOCK ? length - first : BLOCK;
+                Element::convert(rows.data + k * step + first * SIZE, values, count);
+                PLAIT_VECTORIZE
+                for (int64_t i = 0; i < count; ++i) states.set(first + i, function(states.get(first + i), values[i], first + i, k));
+            }
+        }
+        return;
+    }
+    if (length == BLOCK) {
+        Block<decltype(states.get(0))> block;
+        for (int64_t i = 0; i < BLOCK; ++i) block.set(i, states.get(i));
+        for (; k < rows.count; ++k) {
+            const char *__restrict data = rows.data + k * step;
+            PLAIT_VECTORIZE
+            for (int64_t i = 0; i < BLOCK; ++i) {
+                block.set(i, function(block[i], Element::read(load<Stored>(data + i * SIZE)), i, k));
+            }
+        }
+        for (int64_t i = 0; i < BLOCK; ++i) states.set(i, block[i]);
+        return;
+    }
+    const bool four_rows = WHEN == ALWAYS || (WHEN == IF_APART && rows.are_apart(SIZE));
     for (; four_rows && k + 4 <= rows.count; k += 4) {
         const char *__restrict first = rows.data + k * step;
         const char *__restrict second = first + step;
@@ -46,28 +105,46 @@ inline void for_each_value(const Rows &rows, Get get, Function function, Set set
         const char *__restrict fourth = third + step;
         PLAIT_VECTORIZE
         for (int64_t i = 0; i < length; ++i) {
-            auto state = get(i);
-            state = function(state, Element::read(load<Stored>(first + i * SIZE)), i, k);
-            state = function(state, Element::read(load<Stored>(second + i * SIZE)), i, k + 1);
-            state = function(state, Element::read(load<Stored>(third + i * SIZE)), i, k + 2);
-            state = function(state, Element::read(load<Stored>(fourth + i * SIZE)), i, k + 3);
-            set(i, state);
-        }
-    }
-    for (; length == BLOCK && k < rows.count; ++k) {  // the compiler knows this length
-        const char *__restrict data = rows.data + k * step;
-        PLAIT_VECTORIZE
-        for (int64_t i = 0; i < BLOCK; ++i) {
-            set(i, function(get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
+            states.set(i, add_four(states.get(i), Element::read(load<Stored>(first + i * SIZE)),
+                            Element::read(load<Stored>(second + i * SIZE)),
+                            Element::read(load<Stored>(third + i * SIZE)),
+                            Element::read(load<Stored>(fourth + i * SIZE)), i, k));
         }
     }
     for (; k < rows.count; ++k) {
         const char *__restrict data = rows.data + k * step;
         PLAIT_VECTORIZE
         for (int64_t i = 0; i < length; ++i) {
-            set(i, function(get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
+            states.set(i, function(states.get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
         }
     }
+}
+
+// The same for rows of `BLOCK` elements, where the function gets sums of elements in a few rows.
+template <class Element, class States, class Function>
+inline void for_each_sum(const Rows &rows, States states, Function function) {
+    typedef typename Element::Value Value;
+    constexpr int64_t SIZE = sizeof(typename Element::Stored), MAX_ROWS = 16;
+    Block<decltype(states.get(0))> block;
+    for (int64_t i = 0; i < BLOCK; ++i) block.set(i, states.get(i));
+    for (int64_t first = 0; first < rows.count; first += MAX_ROWS) {
+        const int64_t last = first + MAX_ROWS < rows.count ? first + MAX_ROWS : rows.count;
+        Value sums[BLOCK] = {};
+        for (int64_t k = first; k < last; ++k) {
+            const char *__restrict data = rows.data + k * rows.step;
+            if constexpr (Element::CONVERTS_BLOCKS) {
+                Value values[BLOCK];
+                Element::convert(data, values, BLOCK);
+                for (int64_t i = 0; i < BLOCK; ++i) sums[i] += values[i];
+            } else {
+                for (int64_t i = 0; i < BLOCK; ++i) {
+                    sums[i] += Element::read(load<typename Element::Stored>(data + i * SIZE));
+                }
+            }
+        }
+        for (int64_t i = 0; i < BLOCK; ++i) block.set(i, function(block[i], sums[i], i, first));
+    }
+    for (int64_t i = 0; i < BLOCK; ++i) states.set(i, block[i]);
 }
 
 // Returns `state` after `state = function(state, j)` for each `j` below `COUNT`, without a loop, which would keep the
@@ -79,8 +156,8 @@ inline State repeat(State state, Function function) {
 }
 
 // The same as `for_each_value` for windows of `WIDTH` elements.
-template <class Element, int WIDTH, class Get, class Function, class Set>
-inline void for_each_window(const Rows &rows, Get get, Function function, Set set) {
+template <class Element, int WIDTH, class States, class Function>
+inline void for_each_window(const Rows &rows, States states, Function function) {
     typedef typename Element::Stored Stored;
     constexpr int64_t SIZE = sizeof(Stored);
     const int64_t length = rows.length, stride = rows.stride, step = rows.step;
@@ -89,14 +166,14 @@ inline void for_each_window(const Rows &rows, Get get, Function function, Set se
         if (stride == SIZE) {
             PLAIT_VECTORIZE
             for (int64_t i = 0; i < length; ++i) {
-                set(i, repeat<WIDTH>(get(i), [=](auto state, int64_t j) {
+                states.set(i, repeat<WIDTH>(states.get(i), [=](auto state, int64_t j) {
                         return function(state, Element::read(load<Stored>(data + (i * WIDTH + j) * SIZE)), i, k);
                     }));
             }
             continue;
         }
         for (int64_t i = 0; i < length; ++i) {
-            set(i, repeat<WIDTH>(get(i), [=](auto state, int64_t j) {
+            states.set(i, repeat<WIDTH>(states.get(i), [=](auto state, int64_t j) {
                     return function(state, Element::read(load<Stored>(data + (i * WIDTH + j) * stride)), i, k);
                 }));
         }
@@ -163,17 +240,6 @@ inline void join_middle(int64_t outer, int64_t width, int64_t inner, Get get, Jo
     }
 }
 
-// What an operation does not need.
-struct Nothing {};
-
-// The numbers of one accumulator; an operation uses one to three of them.
-template <class A, class B = Nothing, class C = Nothing>
-struct Numbers {
-    A a;
-    B b;
-    C c;
-};
-
 // The planes of accumulators with such numbers.
 template <class A, class B = Nothing, class C = Nothing>
 class Planes {
@@ -232,7 +298,7 @@ inline T extremum(T value, T other) {
 
 template <class ElementType, bool MAX>
 struct Extremum {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true, ADDS_SUMS = false, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef typename Element::Stored Result;
@@ -248,7 +314,7 @@ struct Extremum {
 // The value, and the index at which it is first in row-major order; the first NaN, if there is one.
 template <class ElementType, bool MAX>
 struct IndexOfExtremum {
-    static constexpr bool USES_INDEX = true, TAKES_WINDOWS = false;
+    static constexpr bool USES_INDEX = true, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef int64_t Result;
@@ -272,7 +338,8 @@ struct IndexOfExtremum {
 // Sums whose accumulators are wide enough: of integers, and of floats in double precision.
 template <class ElementType, class Total, bool MEAN>
 struct Sum {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true;
+    static constexpr bool IS_NARROW = !std::is_same<typename ElementType::Stored, typename ElementType::Value>::value;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true, ADDS_SUMS = IS_NARROW, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     static constexpr bool IS_INTEGER = std::numeric_limits<Total>::is_integer;
@@ -289,10 +356,11 @@ struct Sum {
     }
 };
 
-// Sums of double precision, which no type is wider than: the rounding errors are summed as well.
+// Sums of double precision, which no type is wider than: the rounding errors are summed as well, but for those of a few
+// elements that are added first.
 template <bool MEAN>
 struct CompensatedSum {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = true, HAS_FINAL_STATE = false;
     typedef Plain<double> Element;
     typedef double Value;
     typedef double Result;
@@ -316,7 +384,7 @@ struct CompensatedSum {
 
 template <class ElementType, class Total>
 struct Product {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     static constexpr bool IS_INTEGER = std::numeric_limits<Total>::is_integer;
@@ -335,7 +403,7 @@ struct Product {
 
 template <class T>
 struct ComplexProduct {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
     typedef Plain<Complex<T>> Element;
     typedef Complex<T> Value;
     typedef Complex<T> Result;
@@ -361,7 +429,7 @@ inline uint8_t is_true(Complex<T> value) {
 
 template <class ElementType, bool ANY>
 struct Truth {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = true;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef uint8_t Result;
@@ -373,6 +441,7 @@ struct Truth {
         return {static_cast<uint8_t>(ANY ? state.a | other.a : state.a & other.a), {}, {}};
     }
     static State add(State state, Value value, int64_t) { return join(state, {is_true(value), {}, {}}); }
+    static bool is_final(State state) { return state.a == uint8_t(ANY); }
     static Result result(State state, double) { return state.a; }
 };
 
@@ -380,7 +449,7 @@ struct Truth {
 // pivot may be any mixture of elements: the relative error is at most about the number of elements times 1e-16.
 template <class ElementType, bool ROOT>
 struct Variance {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef typename Element::Stored Result;
@@ -414,7 +483,7 @@ struct Variance {
 // from how many are equal to it (c), since it may be lost in the sum of both.
 template <class ElementType>
 struct LogSumExp {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef typename Element::Stored Result;
@@ -465,6 +534,30 @@ struct LogSoftmax : LogSumExp<ElementType> {
     }
 };
 
+// What becomes of accumulators: they are made anew, or changed, or changed but for the pivot.
+enum Change { SET, ADDED, ADDED_SECOND };
+
+// The accumulators of a reduction.
+template <class Reduction, Change CHANGE>
+class States {
+public:
+    typedef typename Reduction::State State;
+
+    explicit States(const Accumulators &accumulators) : memory_(accumulators) {}
+
+    State get(int64_t i) const {
+        if constexpr (CHANGE == SET) return Reduction::start();
+        else return memory_[i];
+    }
+    void set(int64_t i, State state) const {
+        if constexpr (CHANGE == ADDED_SECOND) memory_.set_without_pivot(i, state);
+        else memory_.set(i, state);
+    }
+
+private:
+    typename Reduction::Memory memory_;
+};
+
 // The functions of an `Operation` for a reduction.
 template <class Reduction>
 struct Loops {
@@ -478,11 +571,11 @@ struct Loops {
         const Memory memory(accumulators);
         for (int64_t i = 0; i < count; ++i) memory.set(i, Reduction::start());
     }
-    static constexpr bool FOUR_ROWS = !Reduction::USES_INDEX;  // at once; indices need too many registers
+    // Indices need too many registers.
+    static constexpr FourRows FOUR_ROWS = Reduction::USES_INDEX || Element::CONVERTS_BLOCKS ? NEVER : IF_APART;
 
-    template <class Get>
-    static void add_to(Get get, Accumulators accumulators, const Rows &rows) {
-        const Memory memory(accumulators);
+    template <class States>
+    static void add_to(States states, const Rows &rows) {
         const int64_t *__restrict offsets = rows.offsets;
         const int64_t index = rows.index, step_weight = rows.step_weight;
         const auto function = [=](State state, Value value, int64_t i, int64_t k) {
@@ -492,21 +585,28 @@ struct Loops {
                 return Reduction::add(state, value, 0);
             }
         };
-        const auto set = [=](int64_t i, State state) { memory.set(i, state); };
         if constexpr (Reduction::TAKES_WINDOWS) {
-            if (rows.width == 2) return for_each_window<Element, 2>(rows, get, function, set);
-            if (rows.width == 3) return for_each_window<Element, 3>(rows, get, function, set);
-            if (rows.width == 4) return for_each_window<Element, 4>(rows, get, function, set);
+            if (rows.width == 2) return for_each_window<Element, 2>(rows, states, function);
+            if (rows.width == 3) return for_each_window<Element, 3>(rows, states, function);
+            if (rows.width == 4) return for_each_window<Element, 4>(rows, states, function);
         }
-        for_each_value<Element, FOUR_ROWS, false>(rows, get, function, set);
+        if constexpr (Reduction::ADDS_SUMS) {
+            if (rows.length == BLOCK && rows.stride == sizeof(typename Element::Stored)) {
+                return for_each_sum<Element>(rows, states, function);
+            }
+        }
+        const auto add_four = [=](State state, Value one, Value two, Value three, Value four, int64_t i, int64_t k) {
+            if constexpr (Reduction::ADDS_SUMS) {
+                return function(state, (one + two) + (three + four), i, k);
+            } else {
+                return function(function(function(function(state, one, i, k), two, i, k + 1), three, i, k + 2), four, i,
+                                k + 3);
+            }
+        };
+        for_each_value<Element, FOUR_ROWS>(rows, states, function, add_four);
     }
-    static void add(Accumulators accumulators, const Rows &rows) {
-        const Memory memory(accumulators);
-        add_to([=](int64_t i) { return memory[i]; }, accumulators, rows);
-    }
-    static void set(Accumulators accumulators, const Rows &rows) {
-        add_to([](int64_t) { return Reduction::start(); }, accumulators, rows);
-    }
+    static void add(Accumulators accumulators, const Rows &rows) { add_to(States<Reduction, ADDED>{accumulators}, rows); }
+    static void set(Accumulators accumulators, const Rows &rows) { add_to(States<Reduction, SET>{accumulators}, rows); }
     static void merge(Accumulators accumulators, Accumulators others, int64_t count) {
         const Memory memory(accumulators), other(others);
         PLAIT_VECTORIZE
@@ -518,6 +618,15 @@ struct Loops {
             outer, width, inner, [=](int64_t i) { return memory[i]; },
             [](State state, State other) { return Reduction::join(state, other); },
             [=](int64_t i, State state) { memory.set(i, state); });
+    }
+    static bool is_final(Accumulators accumulators, int64_t count) {
+        if constexpr (Reduction::HAS_FINAL_STATE) {
+            const Memory memory(accumulators);
+            for (int64_t i = 0; i < count; ++i) {
+                if (Reduction::is_final(memory[i])) return true;
+            }
+        }
+        return false;
     }
     static void write(Accumulators accumulators, int64_t count, double elements, char *out, int64_t stride) {
         const Memory memory(accumulators);
@@ -542,8 +651,8 @@ struct Loops {
             sizeof(typename Element::Stored),
             sizeof(Result),
             Reduction::TAKES_WINDOWS ? 4 : 1,
-            FOUR_ROWS ? 4 : 1,
-            start, add, set, merge, join, write,
+            FOUR_ROWS == NEVER ? 1 : 4,
+            start, add, set, merge, join, Reduction::HAS_FINAL_STATE ? is_final : nullptr, write,
             false, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
         };
     }
@@ -565,13 +674,14 @@ struct LoopsWithPivot : Loops<Reduction> {
         for (int64_t i = 0; i < count; ++i) memory.set_without_pivot(i, Reduction::start_second(memory[i]));
     }
     static void add_second(Accumulators accumulators, const Rows &rows) {
-        const Memory memory(accumulators);
-        for_each_value<Element, true, !Reduction::PIVOT_IS_APPROXIMATE>(
-            rows, [=](int64_t i) { return memory[i]; },
-            [=](State state, typename Element::Value value, int64_t, int64_t) {
-                return Reduction::add_second(state, value);
-            },
-            [=](int64_t i, State state) { memory.set_without_pivot(i, state); });
+        typedef typename Element::Value Value;
+        const auto add = [=](State state, Value value, int64_t, int64_t) { return Reduction::add_second(state, value); };
+        // rows that were read for an exact pivot are in the cache
+        for_each_value<Element, Reduction::PIVOT_IS_APPROXIMATE ? IF_APART : ALWAYS>(
+            rows, States<Reduction, ADDED_SECOND>{accumulators}, add,
+            [=](State state, Value one, Value two, Value three, Value four, int64_t i, int64_t k) {
+                return add(add(add(add(state, one, i, k), two, i, k), three, i, k), four, i, k);
+            });
     }
     static void join_second(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner) {
         const Memory memory(accumulators);

@@ -16,6 +16,7 @@ constexpr int64_t MAX_LIVE_LONG_ROWS = 16;        // results of long rows that m
 constexpr int64_t CACHE_BYTES = 1 << 18;          // what two passes read twice
 constexpr int64_t MIN_PIVOT_ELEMENTS = 8;         // of each result in which an approximate pivot is found
 constexpr int64_t PIVOT_ROWS = 16;                // blocks of a long row in which an approximate pivot is found
+constexpr int64_t ROWS_BETWEEN_CHECKS = 16;       // whether a result is decided already
 constexpr int64_t MIN_UNITS = 64;                 // enough for every number of threads
 constexpr int64_t MIN_BYTES_OF_SPLIT = 1 << 17;
 constexpr int PREFETCHED_LINES = 8;
@@ -163,12 +164,7 @@ void Reduction::choose_row(const Layout &layout) {
         --outside_rank_;
         if (row_tiles_.count > 1) break;
     }
-    if (count > 1 && taken[0].reduced && taken[0].length <= operation_.max_width) {  // windows
-        width_ = taken[0].length;
-        row_length_ /= width_;
-        std::copy(taken + 1, taken + count, taken);
-        --count;
-    }
+    if (count > 1 && taken[0].reduced) divide_into_windows(layout, taken, count);
     int64_t inside = row_length_;
     for (int i = 0; i < count; ++i) {
         row_[i] = taken[count - 1 - i];
@@ -180,6 +176,25 @@ void Reduction::choose_row(const Layout &layout) {
     lanes_ = row_length_;
     row_tiles_are_kept_ = count > 0 && !row_[0].reduced;
     inner_results_ = row_tiles_are_kept_ ? results_ / row_[0].length : results_;
+}
+
+// Makes windows of the innermost dimension, whose elements are added to one accumulator: of a short dimension, or of parts
+// of a longer one unless many rows are added, since accumulators of elements take less time for each row.
+void Reduction::divide_into_windows(const Layout &layout, Dimension *taken, int &count) {
+    Dimension &inner = taken[0];
+    if (inner.length > operation_.max_width) {
+        for (int i = 0; i < outside_rank_; ++i) {
+            if (layout.dimensions[i].reduced) return;
+        }
+    }
+    width_ = least(inner.length, operation_.max_width);
+    while (inner.length % width_) --width_;
+    row_length_ /= width_;
+    inner.length /= width_;
+    inner.in *= width_;
+    if (inner.length > 1) return;
+    std::copy(taken + 1, taken + count, taken);
+    --count;
 }
 
 // Kept loops inside of reduced ones are live, that is, all their results are accumulated at once, as long as there are
@@ -454,7 +469,13 @@ void Reduction::add_rows(const Place &place, Steps steps, Accumulators rows) con
                 operation_.start(row, lanes_);
             }
         }
-        operation_.add(row, each);
+        const int64_t at_once = is_long_ && operation_.is_final ? ROWS_BETWEEN_CHECKS : each.count;
+        for (int64_t left = each.count; left > 0; left -= at_once) {
+            if (is_long_ && operation_.is_final && operation_.is_final(row, lanes_)) return;
+            each.count = least(left, at_once);
+            operation_.add(row, each);
+            each.data += each.count * each.step;
+        }
     });
     fold(place, rows, false);
 }

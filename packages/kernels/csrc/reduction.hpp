@@ -73,6 +73,7 @@ private:
     struct Scratch;
 
     void choose_row(const Layout &layout);
+    void divide_into_windows(const Layout &layout, Dimension *taken, int &count);
     void choose_loops(const Layout &layout);
     void choose_splits();
     void fill_tables(int dimension, int64_t lane, int64_t result, int64_t offset, int64_t index, bool is_first);
