@@ -11,9 +11,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 import plait
+from plait.backends.costs import KernelCosts
 from plait.backends.kernels import Kernel
 from plait.backends.registry import backend_for_type
 
+NO_COSTS = KernelCosts(call_overhead=0.0, element=0.0, memory_byte=0.0)
 REDUCTIONS = ("min", "max", "sum", "mean", "prod", "any", "all", "var", "std", "logsumexp")
 NUMBER_DTYPES = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
@@ -31,7 +33,7 @@ def kernels_for_all_sizes():
     kept = {backend: backend.large_tensors for backend in map(backend_for_type, _classes_with_kernels())}
     for backend, large_tensors in kept.items():
         functions = large_tensors.load()
-        functions = functions._replace(kernels=functions.kernels._replace(min_elements=1))
+        functions = functions._replace(kernels=functions.kernels._replace(min_elements=1, costs=lambda *_: NO_COSTS))
         backend.large_tensors = large_tensors._replace(
             load=lambda functions=functions: functions, min_elements=1, min_elements_if_rounding=1, eager_elements=1
         )

@@ -466,6 +466,15 @@ def test_small_arrays_do_not_load_the_library():
     assert run_python(code.format(100_000), PLAIT_KERNELS="on") == "True"
 
 
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+def test_a_kernel_is_left_out_where_the_calls_of_the_framework_are_expected_to_be_faster(framework):
+    xp = pytest.importorskip(framework)
+    matrix = xp.ones((2048, 2048), dtype=xp.float64)
+    assert "estimated to be faster" in str(plait.explain(matrix, "a b -> a", "sum"))
+    assert "by a compiled kernel" in str(plait.explain(matrix, "a (b 2) -> a b", "sum"))
+    assert "by a compiled kernel" in str(plait.explain(matrix, "a b -> a", "max"))
+
+
 def test_explain_names_reductions_that_have_no_kernel():
     array = large_array(np.longdouble)
     line = str(plait.explain(POOL, array, reduction="max")).splitlines()[-1].strip()

@@ -356,11 +356,10 @@ struct Sum {
     }
 };
 
-// Sums of double precision, which no type is wider than: the rounding errors are summed as well, but for those of a few
-// elements that are added first.
+// Sums of double precision, which no type is wider than: the rounding errors are summed as well.
 template <bool MEAN>
 struct CompensatedSum {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = true, HAS_FINAL_STATE = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
     typedef Plain<double> Element;
     typedef double Value;
     typedef double Result;
@@ -497,9 +496,8 @@ struct LogSumExp {
     static State make_pivot(State state, double) { return state; }
     static State start_second(State state) { return {state.a, 0.0, 0}; }
     static State add_second(State state, Value value) {
-        // if the pivot is infinite, the distance to it is NaN or infinite, and the result is the pivot
-        const Value distance = value - state.a;
-        return {state.a, state.b + exponential_below_zero(distance), state.c + (distance == 0 ? Value(1) : Value(0))};
+        const Value term = exponential_below_zero(value - state.a);  // 0 if both are the same infinity
+        return {state.a, state.b + term, state.c + (value == state.a ? Value(1) : Value(0))};
     }
     static State join_second(State state, State other) { return {state.a, state.b + other.b, state.c + other.c}; }
     static State combine(State state, State other, double) {

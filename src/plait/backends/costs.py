@@ -75,6 +75,22 @@ class MemoryCosts(NamedTuple):
     tile_multiple: int = 128  # the length of a longer tile is a multiple of this number of elements
 
 
+class KernelCosts(NamedTuple):
+    """The costs of a reduction by a compiled kernel, in nanoseconds."""
+
+    call_overhead: float = 3000.0  # a call, including the memory of its result
+    element: float = 0.14  # an element that is added to its accumulator
+    memory_byte: float = 0.06  # a byte read from main memory
+    cache_bytes: int = 1 << 18  # the size of the nearest large cache
+
+    def work(self, count: int, itemsize: int) -> float:
+        """Return the nanoseconds to reduce ``count`` elements of ``itemsize`` bytes."""
+        element = self.element
+        if count * itemsize > self.cache_bytes:
+            element += itemsize * self.memory_byte
+        return self.call_overhead + count * element
+
+
 class ContractionCosts(NamedTuple):
     """The costs of contractions on one framework for one element type, in nanoseconds.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from plait._caches import clearable_lru_cache
+from plait.backends.costs import KernelCosts
 
 TensorMemory: TypeAlias = "tuple[int, int, int]"
 """The address of a tensor's first element, and the addresses between which its memory lies."""
@@ -20,6 +21,17 @@ KERNEL_REDUCTIONS = frozenset({"min", "max", "sum", "mean", "prod", "any", "all"
 
 MAX_KERNEL_RANK = 64
 """The most dimensions of a tensor that a kernel reads, as in ``plait_kernels.MAX_RANK``."""
+
+
+_COSTS_OF_COMPENSATED_SUMS = KernelCosts(element=0.5)
+_COSTS_OF_EXTREMA = KernelCosts(element=0.06)
+
+
+def reduction_costs(reduction: str, element: str | None) -> KernelCosts:
+    """Return the costs of a reduction of an element type; sums in double precision add up rounding errors as well."""
+    if reduction in {"sum", "mean"} and element in {"float64", "complex128"}:
+        return _COSTS_OF_COMPENSATED_SUMS
+    return _COSTS_OF_EXTREMA if reduction in {"min", "max"} else KernelCosts()
 
 
 class KernelFunctions(NamedTuple):
@@ -35,6 +47,7 @@ class KernelFunctions(NamedTuple):
         why_no_kernel: ``f(tensor)`` returns why no kernel may read the memory of a tensor, or ``None`` if one may.
         record_copy: ``f(call)`` wraps the function of a copy so that its gradient is recorded; ``None`` if none can be.
         min_elements: the number of elements from which a kernel is faster.
+        costs: ``f(reduction, element_name)`` returns the costs of a reduction.
     """
 
     element_name: Callable[[Any], str | None]
@@ -45,6 +58,7 @@ class KernelFunctions(NamedTuple):
     why_no_kernel: Callable[[Any], str | None] = lambda _: None
     record_copy: Callable[[Callable[[Any, Any], Any]], Callable[[Any, Any], Any]] | None = None
     min_elements: int = 1 << 15
+    costs: Callable[[str, str | None], KernelCosts] = reduction_costs
 
 
 class Kernel:

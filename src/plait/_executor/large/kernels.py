@@ -22,6 +22,14 @@ def kernels_are_enabled() -> bool:
     return options is None or options.kernels
 
 
+def kernel_is_cheapest(scheduled: ScheduledStep, kernels: KernelFunctions, dtype: Any) -> bool:
+    """Return whether the cost model expects a kernel to be at least as fast as the calls of the framework."""
+    if not isinstance(scheduled.node, Reduce) or scheduled.reduction_cost is None:
+        return True
+    costs = kernels.costs(scheduled.node.reduction, kernels.element_name(dtype))
+    return costs.work(prod(scheduled.shape), dtype.itemsize) <= scheduled.reduction_cost
+
+
 class NodeKernel(NamedTuple):
     """A kernel for one node, and the layout of its result."""
 
@@ -42,6 +50,8 @@ class NodeKernel(NamedTuple):
         """
         kernels = functions.kernels
         if kernels is None or not kernels_are_enabled() or prod(scheduled.shape) < kernels.min_elements:
+            return None
+        if not kernel_is_cheapest(scheduled, kernels, dtype):
             return None
         _, node, shape, strides, *_ = scheduled
         reduction: str | None = None
@@ -72,6 +82,8 @@ def describe_kernel_use(
         return "by a compiled kernel, in one pass over memory"
     if not kernels_are_enabled():
         return "without a kernel: plait.options(kernels=False)"
+    if not kernel_is_cheapest(scheduled, kernels, dtype):
+        return "without a kernel: the calls of the framework are estimated to be faster"
     reduction = scheduled.node.reduction if isinstance(scheduled.node, Reduce) else None
     reason = why_no_kernel(reduction, kernels.element_name(dtype))
     return None if reason is None else f"without a kernel: {reason}"

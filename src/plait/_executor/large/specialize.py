@@ -12,7 +12,7 @@ from plait._plan.graph import Plan
 from plait._plan.nodes import Expand, Reduce
 from plait._plan.schedule.copies import schedule_copy
 from plait._plan.schedule.loop_nest import build_loop_nest
-from plait._plan.schedule.reductions import schedule_reduction
+from plait._plan.schedule.reductions import one_call_cost, schedule_reduction
 from plait._plan.schedule.schedules import CopySchedule, ReductionSchedule, Schedule, ScheduledStep, TwoPassSchedule
 from plait._plan.schedule.two_pass import schedule_two_pass
 from plait._plan.strides import StridedView, contiguous_strides
@@ -160,12 +160,15 @@ def choose_scheduled_step(
         dims = node.output_shape(dims)
         output_shape = tuple([slots[slot] for slot in dims])
         schedule: Schedule | None = None
+        reduction_cost = None
         if isinstance(node, Reduce):
             memory_costs, pivot = costs(node.reduction), PIVOT_BY_REDUCTION.get(node.reduction)
             pivot_costs = costs(pivot) if pivot else None
             loop_nest = build_loop_nest(shape, strides_before, node.axes)
             if memory_costs is not None and not pivot:
                 schedule = schedule_reduction(loop_nest, itemsize, memory_costs)
+                one_call = one_call_cost(loop_nest, itemsize, memory_costs)
+                reduction_cost = one_call if schedule is None else schedule.cost
             elif memory_costs is not None and pivot_costs is not None:
                 schedule = schedule_two_pass(loop_nest, itemsize, pivot_costs, memory_costs)
         elif node.update_view_and_find_copy(view, output_shape) is None:  # a view
@@ -173,7 +176,7 @@ def choose_scheduled_step(
         else:
             memory_costs = costs("")
             schedule = None if memory_costs is None else schedule_copy(shape, strides_before, itemsize, memory_costs)
-        return ScheduledStep(number, node, shape, strides_before, output_shape, schedule)
+        return ScheduledStep(number, node, shape, strides_before, output_shape, schedule, reduction_cost)
     return None
 
 

@@ -83,3 +83,4 @@ class ScheduledStep(NamedTuple):
     strides: tuple[int, ...]  # of the tensor, in bytes
     output_shape: tuple[int, ...]  # of the result
     schedule: Schedule | None  # ``None`` for one call of the framework
+    reduction_cost: float | None  # the estimated nanoseconds of a reduction in one pass, by the schedule or the call
