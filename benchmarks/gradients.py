@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--case", default="", metavar="SUBSTRING", help="only cases with this in their group and name")
     add("--elements", type=int, default=ELEMENTS, metavar="N", help=f"of a tensor, by default about {ELEMENTS:,}")
     options = parser.parse_args(arguments)
-    configure_process(options.threads, kernels=False)
+    configure_process(options.threads, kernels=True)
     import torch
 
     torch.set_num_threads(options.threads)
