@@ -313,7 +313,7 @@ def test_more_ties_than_half_precision_can_count(dtype):
 
 def test_ties_beyond_exact_float_counts_use_torch_functions(monkeypatch):
     monkeypatch.setattr(autograd_module, "MAX_EXACT_COUNT", 1)
-    monkeypatch.setattr(autograd_module, "gradient_of_extremum", None)
+    monkeypatch.setattr(autograd_module, "blockwise_gradient_of_extremum", None)
     test_retained_graph_accumulates_gradients("max")
 
 

@@ -83,6 +83,8 @@ struct Complex {
     T real, imaginary;
 };
 
+// What an operation does not need.
+struct Nothing {};
 
 // The exponential of a number that is at most 0, in double precision; 0 below -745.
 // Reduction to at most log(2) / 2 in two parts of log(2), then the Taylor series: the error is below 2 units in the

@@ -3,14 +3,10 @@
 #include <type_traits>
 
 #include "elements.hpp"
+#include "join.hpp"
 #include "operation.hpp"
 #include "plait_kernels.h"
-
-#if defined(__clang__)
-#define PLAIT_VECTORIZE _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define PLAIT_VECTORIZE _Pragma("GCC ivdep")
-#endif
+#include "vectorize.hpp"
 
 namespace plait {
 namespace PLAIT_INSTRUCTION_SET {
@@ -22,9 +18,6 @@ inline Stored load(const char *address) {
     std::memcpy(&stored, address, sizeof stored);
     return stored;
 }
-
-// What a gradient does not need.
-struct Nothing {};
 
 template <class T>
 constexpr int size_of() {
@@ -60,7 +53,8 @@ struct ExtremumGradient {
 
     static void load(A &a, B &b, Value result, Value gradient, double) { a = result, b = gradient; }
     static Sum add(A a, Sum count, Value value) { return count + (value == a ? 1 : 0); }
-    static void finish(A &, B &b, Sum count, double) { b = b / static_cast<Value>(count); }
+    // the number of equal elements is rounded to the element type, as in PyTorch
+    static void finish(A &, B &b, Sum count, double) { b = b / Element::read(Element::write(static_cast<Value>(count))); }
     // a product by 0, as in PyTorch: it has the sign of the gradient, and is NaN if that is
     static Value of_element(A a, B b, Value value) { return value == a ? b : b * Value(0); }
 };
@@ -202,22 +196,10 @@ struct LoopsOfGradient {
         for (int64_t i = 0; i < count; ++i) sums[i] += more[i];
     }
     static void join(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner) {
-        Sum *sums = sum_of(accumulators);
-        if (inner == 1 && width == 2) {
-            PLAIT_VECTORIZE
-            for (int64_t i = 0; i < outer; ++i) sums[i] = sums[2 * i] + sums[2 * i + 1];
-            return;
-        }
-        for (int64_t i = 0; i < outer; ++i) {
-            Sum *to = sums + i * inner;
-            const Sum *from = sums + i * width * inner;
-            PLAIT_VECTORIZE
-            for (int64_t j = 0; j < inner; ++j) {
-                Sum sum = from[j];
-                for (int64_t k = 1; k < width; ++k) sum += from[k * inner + j];
-                to[j] = sum;
-            }
-        }
+        Sum *__restrict sums = sum_of(accumulators);
+        join_middle(
+            outer, width, inner, [=](int64_t i) { return sums[i]; }, [](Sum sum, Sum more) { return sum + more; },
+            [=](int64_t i, Sum sum) { sums[i] = sum; });
     }
     static void finish(Accumulators accumulators, int64_t count, double elements) {
         A *__restrict a = a_of(accumulators);
