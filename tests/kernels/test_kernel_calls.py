@@ -272,8 +272,10 @@ def value_and_gradients(tensor, call):
         ("PlaitMaxBackward", lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "max")),
         ("PlaitMinBackward", lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "min")),
         ("PlaitMeanBackward", lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "mean")),
-        (None, lambda tensor: plait.reduce(tensor, "a b c -> b", "var")),
-        (None, lambda tensor: plait.reduce(tensor, "a b c -> b", "logsumexp")),
+        ("PlaitVarBackward", lambda tensor: plait.reduce(tensor, "a b c -> b", "var")),
+        ("PlaitStdBackward", lambda tensor: plait.reduce(tensor, "a b c -> a c", "std")),
+        ("PlaitLogsumexpBackward", lambda tensor: plait.reduce(tensor, "a b c -> b", "logsumexp")),
+        (None, lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "prod")),
     ],
 )
 def test_recorded_gradients_are_those_without_kernels(name, call, filled_by_kernels):

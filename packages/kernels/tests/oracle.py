@@ -184,9 +184,7 @@ def check_gradient(
     values = element.values(source).astype(np.float64)
     order = [*[axis for axis in range(values.ndim) if axis not in axes], *sorted(axes)]
     rows = np.ascontiguousarray(values.transpose(order)).reshape(result.size, -1)
-    results, slopes = (
-        element.values(each).astype(np.float64).reshape(-1, 1) for each in (result, result_gradient)
-    )
+    results, slopes = (element.values(each).astype(np.float64).reshape(-1, 1) for each in (result, result_gradient))
     with np.errstate(all="ignore"):
         expected, error = GRADIENTS[operation](element, rows, results, slopes)
         expected, error = (np.broadcast_to(each, rows.shape).reshape(-1) for each in (expected, error))

@@ -118,6 +118,20 @@ def build_gradient_kernel(
     return GradientKernel(_load_library().bind_gradient(reduction, element, shape, *strides, reduced), memory)
 
 
+def build_copy_kernel(
+    itemsize: int,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    out_strides: Sequence[int],
+    memory: Callable[[Any], TensorMemory],
+) -> Kernel:
+    """Return the kernel of a copy between two layouts of one shape, where kernels are available.
+
+    The arguments are those of `build_kernel`.
+    """
+    return Kernel(_load_library().bind("copy", "bool", itemsize, shape, strides, out_strides), memory)
+
+
 def has_gradient_kernel(reduction: str, element: str | None) -> bool:
     """Return whether there is a kernel for the gradient of a reduction of an element type."""
     if why_unavailable() is not None or element is None or reduction not in KERNEL_REDUCTIONS:

@@ -202,7 +202,8 @@ def build_kernel_function(
         return None
     if not isinstance(node, Reduce):
         return None if kernels.record_copy is None else kernels.record_copy(call)
-    if schedule is None and prod(scheduled.shape) < kernels.min_elements_with_gradient:
+    # the gradient of a sum is a view, so that only the forward pass can be faster
+    if schedule is None and (node.reduction == "sum" or prod(scheduled.shape) < kernels.min_elements_with_gradient):
         return None
     if kernels.record_reduction is not None:
         recorded = kernels.record_reduction(node.reduction, dtype, node.axes, call)

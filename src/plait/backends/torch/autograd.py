@@ -17,7 +17,7 @@ from torch.autograd import Function
 
 from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import ReductionFunctions, ReductionLoopNest, StepFunction
-from plait.backends.kernels import GradientKernel, build_gradient_kernel, has_gradient_kernel
+from plait.backends.kernels import GradientKernel, Kernel, build_copy_kernel, build_gradient_kernel, has_gradient_kernel
 from plait.backends.torch.memory import KERNEL_ELEMENT_BY_DTYPE, memory_of, why_no_kernel
 from plait.backends.torch.tracing import why_not_decompose
 
@@ -173,7 +173,7 @@ def gradient_of_variance(tensor: Any, _: Any, grad: Any, axes: Sequence[int]) ->
 
 def gradient_of_deviation(tensor: Any, result: Any, grad: Any, axes: Sequence[int]) -> Any:
     """Compute the gradient of a standard deviation of the population, a `Formula`: 0 where it is 0."""
-    return gradient_of_variance(tensor, None, (grad / (result * 2)).masked_fill(result == 0, 0), axes)
+    return gradient_of_variance(tensor, None, (grad / (result * 2)).masked_fill_(result == 0, 0), axes)
 
 
 def gradient_of_logsumexp(tensor: Any, result: Any, grad: Any, _: Sequence[int]) -> Any:
@@ -227,7 +227,8 @@ def _gradient_by_kernel(
             return None
     if tensor is not None and tensor.shape != shape:
         return None
-    gradient = torch.empty_strided(shape, strides, dtype=grad.dtype)
+    # a kernel is fast if the gradient has the order of the tensor in memory
+    gradient = torch.empty_strided(shape, strides, dtype=grad.dtype) if tensor is None else torch.empty_like(tensor)
     kernel = _gradient_kernel(
         name,
         grad.dtype,
@@ -236,7 +237,17 @@ def _gradient_by_kernel(
         *[None if each is None else each.stride() for each in (tensor, result, grad, gradient)],
     )
     kernel(grad if tensor is None else tensor, grad if result is None else result, grad, gradient)
-    return gradient
+    if gradient.stride() == strides:
+        return gradient
+    copied = torch.empty_strided(shape, strides, dtype=grad.dtype)
+    _copy_kernel(grad.dtype.itemsize, tuple(shape), gradient.stride(), strides)(gradient, copied)
+    return copied
+
+
+@clearable_lru_cache(maxsize=256)
+def _copy_kernel(size: int, shape: tuple[int, ...], *strides: tuple[int, ...]) -> Kernel:
+    """Return the kernel of a copy of elements of some bytes from memory with some strides to memory with others."""
+    return build_copy_kernel(size, shape, *[[size * stride for stride in each] for each in strides], memory_of)
 
 
 @clearable_lru_cache(maxsize=256)
