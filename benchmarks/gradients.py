@@ -5,8 +5,8 @@ From the root of the repository::
     python -m benchmarks.gradients [--quick] [--threads N] [--fast off] [--case SUBSTRING] [--elements N]
 
 The cases are the reductions of floating-point tensors of `benchmarks.memory_bound` that PyTorch can differentiate.
-Before they are timed, the gradients of both libraries are compared: those of minima, maxima, sums and means must be equal
-to the bit.
+Before they are timed, the gradients of both libraries are compared: those of minima, maxima, sums and means must be
+equal to the bit.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def test_a_gradient_is_what_its_definition_says(operation, element, data) -> Non
 
 def test_six_reductions_of_floats_have_gradients() -> None:
     operations = ("min", "max", "mean", "var", "std", "logsumexp")
-    assert SUPPORTED_GRADIENTS == [(operation, element) for operation in operations for element in FLOATS]
+    assert [(operation, element) for operation in operations for element in FLOATS] == SUPPORTED_GRADIENTS
 
 
 @given(data=st.data())

@@ -1,7 +1,8 @@
 """Compiled kernels of the package ``plait-kernels``: copies and reductions in one pass over memory, on several threads.
 
 A backend describes its tensors by `KernelFunctions`; `build_kernel` returns the `Kernel` of one copy or reduction, and
-`build_gradient_kernel` that of the gradient of a reduction. The library is loaded when the first large tensor arrives, and never compiles anything.
+`build_gradient_kernel` that of the gradient of a reduction. The library is loaded when the first large tensor arrives,
+and never compiles anything.
 """
 
 from __future__ import annotations

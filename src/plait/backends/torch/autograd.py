@@ -1,8 +1,8 @@
 """Record a reduction by a kernel, or in several calls, as one node of PyTorch's autograd graph.
 
-The gradients of sums, means, minima and maxima equal those of PyTorch's own reductions to the last bit. They are computed
-by a kernel, or block by block by functions that write into memory, or by PyTorch's differentiable functions if a gradient
-itself needs a gradient or is traced.
+The gradients of sums, means, minima and maxima equal those of PyTorch's own reductions to the last bit. They are
+computed by a kernel, or block by block by functions that write into memory, or by PyTorch's differentiable functions if
+a gradient itself needs a gradient or is traced.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from plait.backends.kernels import GradientKernel, Kernel, build_copy_kernel, bu
 from plait.backends.torch.memory import KERNEL_ELEMENT_BY_DTYPE, memory_of, why_no_kernel
 from plait.backends.torch.tracing import why_not_decompose
 
-
 ComputeGradient: TypeAlias = "Callable[..., Any]"
-"""``f(shape, strides, tensor, result, grad)`` returns the gradient of a tensor of this shape, in memory with these strides.
+"""``f(shape, strides, tensor, result, grad)`` returns the gradient of a tensor of this shape, with these strides.
 
 ``grad`` is the gradient of the result. A mean needs no ``tensor`` and no ``result``, and gets ``None``. The function
 returns ``None`` if PyTorch has to compute the gradient.
@@ -245,9 +244,10 @@ def _gradient_by_kernel(
 
 
 @clearable_lru_cache(maxsize=256)
-def _copy_kernel(size: int, shape: tuple[int, ...], *strides: tuple[int, ...]) -> Kernel:
+def _copy_kernel(size: int, shape: tuple[int, ...], strides: tuple[int, ...], out_strides: tuple[int, ...]) -> Kernel:
     """Return the kernel of a copy of elements of some bytes from memory with some strides to memory with others."""
-    return build_copy_kernel(size, shape, *[[size * stride for stride in each] for each in strides], memory_of)
+    in_bytes, out_bytes = [[size * stride for stride in each] for each in (strides, out_strides)]
+    return build_copy_kernel(size, shape, in_bytes, out_bytes, memory_of)
 
 
 @clearable_lru_cache(maxsize=256)
