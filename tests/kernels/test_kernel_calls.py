@@ -274,7 +274,7 @@ def value_and_gradients(tensor, call):
         ("PlaitMeanBackward", lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "mean")),
         ("PlaitVarBackward", lambda tensor: plait.reduce(tensor, "a b c -> b", "var")),
         ("PlaitStdBackward", lambda tensor: plait.reduce(tensor, "a b c -> a c", "std")),
-        ("PlaitLogsumexpBackward", lambda tensor: plait.reduce(tensor, "a b c -> b", "logsumexp")),
+        ("PlaitLogsumexpBackward", lambda tensor: plait.reduce(tensor, "a b c -> b c", "logsumexp")),
         (None, lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "prod")),
     ],
 )
@@ -288,7 +288,7 @@ def test_recorded_gradients_are_those_without_kernels(name, call, filled_by_kern
         with plait.options(kernels=False):
             expected = value_and_gradients(tensor, call)
         for one, other in zip(found[:3], expected[:3], strict=True):
-            torch.testing.assert_close(one, other)
+            torch.testing.assert_close(one, other, rtol=2e-5, atol=5e-5)
             assert one.stride() == other.stride()
         assert name is None or found[3] == name
 

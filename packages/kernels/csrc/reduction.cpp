@@ -6,6 +6,7 @@
 namespace plait {
 namespace {
 
+constexpr int64_t LONG_ROW_MIN_OF_GRADIENT = 512; // shorter rows of a gradient share its overhead
 constexpr int64_t LONG_ROW_MAX = 1 << 14;         // elements of a row that has one result
 constexpr int64_t KEPT_ROW_MAX = 4096;            // elements of a row that all have results of their own
 constexpr int64_t ROW_MIN = 128, ROW_MAX = 1024;  // elements of other rows
@@ -133,7 +134,8 @@ void Reduction::choose_row(const Layout &layout) {
     outside_rank_ = layout.rank;
     row_stride_ = operation_.in_size;
     row_out_stride_ = operation_.out_size;
-    if (layout.rank && layout.dimensions[layout.rank - 1].reduced && layout.dimensions[layout.rank - 1].length >= BLOCK) {
+    const int64_t long_row = operation_.load ? LONG_ROW_MIN_OF_GRADIENT : BLOCK;
+    if (layout.rank && layout.dimensions[layout.rank - 1].reduced && layout.dimensions[layout.rank - 1].length >= long_row) {
         const Dimension &only = layout.dimensions[--outside_rank_];
         row_tiles_ = Tiles(only.length, LONG_ROW_MAX, BLOCK);
         row_length_ = row_tiles_.length;

@@ -41,7 +41,9 @@ class KernelFunctions(NamedTuple):
         record_reduction: ``f(reduction, dtype, axes, call)`` wraps the function of a reduction along some dimensions so
             that its gradient is recorded, which kernels compute too; it returns ``None`` if they cannot.
         min_elements: the number of elements from which a kernel is faster.
-        min_elements_with_gradient: the number from which it is faster if the gradient of a reduction is recorded.
+        min_elements_with_gradient: ``f(reduction, row)`` returns the number from which it is faster if the gradient of
+            a reduction is recorded, and the reduction has no schedule. ``row`` is the number of neighbouring elements
+            that are reduced to one.
     """
 
     element_name: Callable[[Any], str | None]
@@ -53,7 +55,7 @@ class KernelFunctions(NamedTuple):
     record_copy: Callable[[StepFunction], StepFunction] | None = None
     record_reduction: Callable[[str, Any, tuple[int, ...], StepFunction], StepFunction | None] | None = None
     min_elements: int = 1 << 15
-    min_elements_with_gradient: int = 1 << 16
+    min_elements_with_gradient: Callable[[str, int], int] = lambda *_: 1 << 16
 
 
 class Kernel:

@@ -202,9 +202,11 @@ def build_kernel_function(
         return None
     if not isinstance(node, Reduce):
         return None if kernels.record_copy is None else kernels.record_copy(call)
-    # the gradient of a sum is a view, so that only the forward pass can be faster
-    if schedule is None and (node.reduction == "sum" or prod(scheduled.shape) < kernels.min_elements_with_gradient):
-        return None
+    if schedule is None:
+        inner_loops = build_loop_nest(scheduled.shape, scheduled.strides, node.axes).loops[-1:]
+        row = prod([loop.length for loop in inner_loops if not loop.is_kept])
+        if prod(scheduled.shape) < kernels.min_elements_with_gradient(node.reduction, row):
+            return None
     if kernels.record_reduction is not None:
         recorded = kernels.record_reduction(node.reduction, dtype, node.axes, call)
         if recorded is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -134,6 +135,16 @@ def _dtype_of_kernel_result(dtype: torch.dtype, reduction: str | None) -> torch.
     return dtype
 
 
+def _min_elements_with_gradient(reduction: str, row: int) -> int:
+    """Return the number of elements from which a kernel is faster, as `KernelFunctions` defines it.
+
+    PyTorch's own gradient of a sum is a view, and it reduces rows of a few cache lines faster than a kernel.
+    """
+    if reduction == "sum" or (reduction in ("mean", "logsumexp") and 32 <= row < 512):
+        return sys.maxsize
+    return 1 << 17 if reduction == "mean" else 1 << 16
+
+
 LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     why_not_decompose=why_not_decompose,
     layout_key=_layout_key,
@@ -151,5 +162,6 @@ LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
         why_no_kernel=why_no_kernel,
         record_copy=record_copy,
         record_reduction=record_reduction,
+        min_elements_with_gradient=_min_elements_with_gradient,
     ),
 )
