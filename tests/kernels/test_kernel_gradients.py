@@ -92,7 +92,7 @@ def test_gradients_by_kernels_equal_those_of_plain_calls(reduction, filled_gradi
         assert (error <= 64 * torch.finfo(tensor.dtype).eps * size).all()
 
     check()
-    assert sum(checked) > len(checked) / 4
+    assert sum(checked) > len(checked) / 10
 
 
 @pytest.mark.parametrize("reduction", [*EXACT_REDUCTIONS, *ROUNDED_REDUCTIONS])
