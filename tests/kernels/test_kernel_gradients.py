@@ -78,7 +78,8 @@ def test_gradients_by_kernels_equal_those_of_plain_calls(reduction, filled_gradi
             found = gradient_of(tensor, pattern, reduction, sizes, grad)
             checked.append(bool(filled_gradients))
         assert found.dtype == expected.dtype
-        assert strides_that_matter(found) == strides_that_matter(expected)
+        if 0 not in strides_that_matter(tensor):  # the gradient of an expanded tensor is summed, whatever its strides
+            assert strides_that_matter(found) == strides_that_matter(expected)
         if reduction in EXACT_REDUCTIONS:
             torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
             is_number = ~expected.isnan()
