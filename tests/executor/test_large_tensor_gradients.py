@@ -1,4 +1,4 @@
-"""Gradients of reductions of large PyTorch tensors, computed in several calls, equal those of one call of PyTorch.
+"""Gradients of reductions of large PyTorch tensors, by kernels or in several calls, equal those of one call of PyTorch.
 
 Tensors of any size are treated as large, at random costs, as in `test_large_tensors`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from unittest import mock
 
 import pytest
@@ -15,14 +16,36 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import plait
+from kernels.kernel_cases import kernels_for_all_sizes
 from plait.backends.costs import MemoryCosts
 
 torch = pytest.importorskip("torch")
 autograd_module = pytest.importorskip("plait.backends.torch.autograd")
 
-TORCH_FUNCTION_BY_REDUCTION = {"min": torch.amin, "max": torch.amax, "sum": torch.sum, "mean": torch.mean}
+TORCH_FUNCTION_BY_REDUCTION = {
+    "min": torch.amin,
+    "max": torch.amax,
+    "sum": torch.sum,
+    "mean": torch.mean,
+    "var": partial(torch.var, correction=0),
+    "std": partial(torch.std, correction=0),
+    "logsumexp": torch.logsumexp,
+}
 AUTOGRAD_NODE_BY_REDUCTION = {name: f"Plait{name.capitalize()}Backward" for name in TORCH_FUNCTION_BY_REDUCTION}
 """The names of the nodes, as a profiler shows them."""
+REDUCTIONS_IN_BLOCKS = ("min", "max", "sum", "mean")
+"""The reductions whose gradients are computed block by block without kernels; they are equal to the bit."""
+BY_KERNELS = " by kernels"
+RECORDED_REDUCTIONS = [
+    *REDUCTIONS_IN_BLOCKS,
+    *[
+        f"{name}{BY_KERNELS}"
+        for name in TORCH_FUNCTION_BY_REDUCTION
+        if find_spec("plait_kernels") and name != "sum"  # without a schedule it is one call of PyTorch
+    ],
+]
+"""The reductions that are recorded as one node, and how they are computed."""
+every_recorded_reduction = pytest.mark.parametrize("name", RECORDED_REDUCTIONS)
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64)
 SPECIAL_VALUES = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
 COSTS_WITH_CHEAP_CALLS = MemoryCosts(call_overhead=0.001)
@@ -75,16 +98,34 @@ def autograd_node_names(result):
     return names
 
 
+def assert_same_gradient(actual, expected, name):
+    """Check that two gradients are equal bit for bit, or up to rounding in double precision."""
+    if name.removesuffix(BY_KERNELS) in REDUCTIONS_IN_BLOCKS:
+        assert_identical(actual, expected)
+    else:
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-14, equal_nan=True)
+    assert actual.stride() == expected.stride()
+
+
+def node_name(name):
+    """Return the name of the node of a recorded reduction."""
+    return AUTOGRAD_NODE_BY_REDUCTION[name.removesuffix(BY_KERNELS)]
+
+
 @contextmanager
-def scheduled_pool_function(name):
-    """Yield a function that pools small tensors by a schedule with several calls."""
-    with schedule_all_tensors(COSTS_WITH_CHEAP_CALLS):
-        yield lambda x: plait.reduce(x, POOLING_PATTERN, name)
+def recorded_pool_function(name):
+    """Yield a function that pools small tensors by a schedule with several calls, or by a kernel."""
+    reduction = name.removesuffix(BY_KERNELS)
+    way = schedule_all_tensors(COSTS_WITH_CHEAP_CALLS) if name == reduction else kernels_for_all_sizes()
+    with way:
+        yield lambda x: plait.reduce(x, POOLING_PATTERN, reduction)
 
 
 def pool_with_torch(x, name):
     """Pool by two with one call of PyTorch."""
-    return TORCH_FUNCTION_BY_REDUCTION[name](x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)), POOLED_AXES)
+    return TORCH_FUNCTION_BY_REDUCTION[name.removesuffix(BY_KERNELS)](
+        x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)), POOLED_AXES
+    )
 
 
 def random_image(seed=0, dtype=torch.float64, upper_bound=4):
@@ -94,7 +135,7 @@ def random_image(seed=0, dtype=torch.float64, upper_bound=4):
 
 
 @settings(max_examples=300, deadline=None)
-@given(gradient_cases(), st.sampled_from([*TORCH_FUNCTION_BY_REDUCTION]), cost_models())
+@given(gradient_cases(), st.sampled_from(REDUCTIONS_IN_BLOCKS), cost_models())
 def test_gradient_equals_that_of_one_torch_call(case, name, costs):
     x, axes, slope = case
     assume(not x.is_complex() or name in ("sum", "mean"))
@@ -112,10 +153,10 @@ def test_gradient_equals_that_of_one_torch_call(case, name, costs):
     assert (found.stride(), given.stride()) == (expected.stride(), meant.stride())
 
 
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_second_order_gradients(name):
     x, ties = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True), random_image()
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         assert torch.autograd.gradcheck(pool, x)
         assert torch.autograd.gradgradcheck(pool, x)
         for does in (pool, partial(pool_with_torch, name=name)):
@@ -123,19 +164,19 @@ def test_second_order_gradients(name):
             (second,) = torch.autograd.grad((slope**2).sum(), ties)
             if does is pool:
                 found = slope, second
-    assert_identical(found[0], slope)
-    assert_identical(found[1], second)
+    assert_same_gradient(found[0], slope, name)
+    assert_same_gradient(found[1], second, name)
 
 
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_retained_graph_accumulates_gradients(name):
     x = random_image()
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         result = pool(x)
         for _ in range(2):
             result.sum().backward(retain_graph=True)
     (slope,) = torch.autograd.grad(pool_with_torch(x, name).sum(), x)
-    assert_identical(x.grad, 2 * slope)
+    assert_same_gradient(x.grad, 2 * slope, name)
     assert x.grad.stride() == x.stride()
 
 
@@ -150,10 +191,10 @@ def _change_result_in_place(x, result):
 
 
 @pytest.mark.parametrize("change", [_change_input_in_place, _change_result_in_place])
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_in_place_changes_are_detected_as_by_torch(name, change):
     outcomes = []
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         for does in (pool, partial(pool_with_torch, name=name)):
             x = random_image()
             result = does(x)
@@ -165,13 +206,17 @@ def test_in_place_changes_are_detected_as_by_torch(name, change):
                 outcomes.append(None)
             else:
                 outcomes.append(x.grad)
-    assert (outcomes[0] is None) == (outcomes[1] is None) == (name in ("min", "max"))
+    assert (outcomes[0] is None) == (outcomes[1] is None)
+    reduction = name.removesuffix(BY_KERNELS)
+    assert (outcomes[0] is None) == (
+        reduction not in ("sum", "mean") and (reduction != "var" or change is _change_input_in_place)
+    )
 
 
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_hooks_get_the_same_gradients(name):
     seen = []
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         for does in (pool, partial(pool_with_torch, name=name)):
             x, saved, passed = random_image(), [], []
             x.register_hook(passed.append)
@@ -182,14 +227,14 @@ def test_hooks_get_the_same_gradients(name):
             result.sum().backward()
             seen.append((len(saved), passed[0], x.grad))
     assert seen[0][0] == seen[1][0]
-    assert_identical(seen[0][1], seen[1][1])
-    assert_identical(seen[0][2], seen[1][2])
+    assert_same_gradient(seen[0][1], seen[1][1], name)
+    assert_same_gradient(seen[0][2], seen[1][2], name)
 
 
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_saved_tensor_hooks_may_change_the_layout(name):
     x = random_image()
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         moved = torch.autograd.graph.saved_tensors_hooks(
             lambda tensor: tensor.mT.contiguous() if tensor.dim() > 1 else tensor, lambda kept: kept.mT
         )
@@ -199,20 +244,20 @@ def test_saved_tensor_hooks_may_change_the_layout(name):
             other = pool(x)
         (meant,) = torch.autograd.grad(pool_with_torch(x, name).sum(), x)
         for result in (found, other):
-            assert_identical(torch.autograd.grad(result.sum(), x)[0], meant)
+            assert_same_gradient(torch.autograd.grad(result.sum(), x)[0], meant, name)
 
 
 @pytest.mark.parametrize("reentrant", [False, True])
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_activation_checkpointing_gives_the_same_gradient(name, reentrant):
     x = random_image()
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         result = torch.utils.checkpoint.checkpoint(lambda x: pool(x * 2) ** 2, x, use_reentrant=reentrant)
         result.sum().backward()
-    assert_identical(x.grad, torch.autograd.grad((pool_with_torch(x * 2, name) ** 2).sum(), x)[0])
+    assert_same_gradient(x.grad, torch.autograd.grad((pool_with_torch(x * 2, name) ** 2).sum(), x)[0], name)
 
 
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_missing_gradient_is_none(name):
     class Stop(torch.autograd.Function):
         @staticmethod
@@ -224,17 +269,17 @@ def test_missing_gradient_is_none(name):
             return None
 
     x = torch.randn(2, 512, 512, requires_grad=True)
-    y = plait.reduce(x, "b (h 2) (w 2) -> b h w", name)
-    assert y.grad_fn.name() == AUTOGRAD_NODE_BY_REDUCTION[name]
+    y = plait.reduce(x, "b (h 2) (w 2) -> b h w", name.removesuffix(BY_KERNELS))
+    assert y.grad_fn.name() == node_name(name)
     Stop.apply(y).sum().backward()
     assert x.grad is None
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # in torch's own import
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_torch_func_transforms_equal_those_of_one_torch_call(name):
     x, plain = random_image().detach(), partial(pool_with_torch, name=name)
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         for does in (pool, plain):
             found = (
                 torch.func.grad(lambda x, does=does: (does(x) ** 2).sum())(x),
@@ -254,7 +299,7 @@ def test_torch_func_transforms_equal_those_of_one_torch_call(name):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_autograd_node_is_used_for_parameters_not_subclasses(name):
     class Sub(torch.Tensor):
         pass
@@ -263,40 +308,45 @@ def test_autograd_node_is_used_for_parameters_not_subclasses(name):
         torch.nn.Parameter(random_image().detach()),
         random_image().detach().as_subclass(Sub).requires_grad_(),
     )
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         result, other = pool(parameter), pool(mine)
         result.sum().backward()
         other.sum().backward()
-        assert AUTOGRAD_NODE_BY_REDUCTION[name] in autograd_node_names(result)
+        assert node_name(name) in autograd_node_names(result)
         assert type(result) is torch.Tensor
         assert type(other) is Sub
-        assert AUTOGRAD_NODE_BY_REDUCTION[name] not in autograd_node_names(other)
+        assert node_name(name) not in autograd_node_names(other)
     leaf = random_image()
     pool_with_torch(leaf, name).sum().backward()
-    assert_identical(parameter.grad, leaf.grad)
-    assert_identical(mine.grad.as_subclass(torch.Tensor), leaf.grad)
+    assert_same_gradient(parameter.grad, leaf.grad, name)
+    assert_same_gradient(mine.grad.as_subclass(torch.Tensor), leaf.grad, name)
 
 
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@every_recorded_reduction
 def test_no_graph_in_no_grad_and_inference_mode(name):
     x = random_image()
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         with torch.no_grad():
             assert pool(x).grad_fn is None
         with torch.inference_mode():
             assert pool(x).is_inference()
-        assert AUTOGRAD_NODE_BY_REDUCTION[name] in autograd_node_names(pool(x))
+        assert node_name(name) in autograd_node_names(pool(x))
 
 
-@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+@pytest.mark.filterwarnings("ignore:(std|var).*degrees of freedom")  # of no elements
+@every_recorded_reduction
 def test_empty_and_expanded_tensors(name):
     empty, one = torch.zeros(0, 3, 4, 6, requires_grad=True), torch.randn(1, 3, 1, 6, requires_grad=True)
-    with scheduled_pool_function(name) as pool:
+    with recorded_pool_function(name) as pool:
         pool(empty).sum().backward()
         assert empty.grad.shape == empty.shape
         found = pool(one.expand(2, 3, 4, 6))
         (slope,) = torch.autograd.grad(found.sum(), one)
-    assert_identical(slope, torch.autograd.grad(pool_with_torch(one.expand(2, 3, 4, 6), name).sum(), one)[0])
+    expected = torch.autograd.grad(pool_with_torch(one.expand(2, 3, 4, 6), name).sum(), one)[0]
+    if name.removesuffix(BY_KERNELS) in REDUCTIONS_IN_BLOCKS:
+        assert_identical(slope, expected)
+    else:
+        torch.testing.assert_close(slope, expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -305,21 +355,22 @@ def test_more_ties_than_half_precision_can_count(dtype):
     torch.manual_seed(0)
     x = (torch.rand(63, 4, 61, 3) < 0.9).to(dtype).requires_grad_()
     costs_of_tree_reductions = COSTS_WITH_CHEAP_CALLS._replace(reduce_row_overhead=1000, reduce_element=1000)
-    with schedule_all_tensors(costs_of_tree_reductions):
-        found = plait.reduce(x, "a b c d -> b d", "max")
     slope = torch.randn(4, 3).to(dtype)
-    assert_identical(torch.autograd.grad(found, x, slope)[0], torch.autograd.grad(x.amax((0, 2)), x, slope)[0])
+    for kernels in (False, True):
+        with schedule_all_tensors(costs_of_tree_reductions), plait.options(kernels=kernels):
+            found = plait.reduce(x, "a b c d -> b d", "max")
+        assert_identical(torch.autograd.grad(found, x, slope)[0], torch.autograd.grad(x.amax((0, 2)), x, slope)[0])
 
 
 def test_ties_beyond_exact_float_counts_use_torch_functions(monkeypatch):
     monkeypatch.setattr(autograd_module, "MAX_EXACT_COUNT", 1)
-    monkeypatch.setattr(autograd_module, "gradient_of_extremum", None)
+    monkeypatch.setattr(autograd_module, "blockwise_gradient_of_extremum", None)
     test_retained_graph_accumulates_gradients("max")
 
 
 def test_gradients_of_a_large_tensor_equal_torch():
     x = torch.randint(0, 3, (8, 3, 224, 224)).float().requires_grad_()
-    for name in TORCH_FUNCTION_BY_REDUCTION:
+    for name in REDUCTIONS_IN_BLOCKS:
         result = plait.reduce(x, POOLING_PATTERN, name)
         assert AUTOGRAD_NODE_BY_REDUCTION[name] in autograd_node_names(result)
         slope = torch.randn_like(result)

@@ -33,7 +33,11 @@ def kernels_for_all_sizes():
     kept = {backend: backend.large_tensors for backend in map(backend_for_type, _classes_with_kernels())}
     for backend, large_tensors in kept.items():
         functions = large_tensors.load()
-        functions = functions._replace(kernels=functions.kernels._replace(min_elements=1, costs=lambda *_: NO_COSTS))
+        functions = functions._replace(
+            kernels=functions.kernels._replace(
+                min_elements=1, min_elements_with_gradient=lambda *_: 1, costs=lambda *_: NO_COSTS
+            )
+        )
         backend.large_tensors = large_tensors._replace(
             load=lambda functions=functions: functions, min_elements=1, min_elements_if_rounding=1, eager_elements=1
         )

@@ -272,8 +272,10 @@ def value_and_gradients(tensor, call):
         ("PlaitMaxBackward", lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "max")),
         ("PlaitMinBackward", lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "min")),
         ("PlaitMeanBackward", lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "mean")),
-        (None, lambda tensor: plait.reduce(tensor, "a b c -> b", "var")),
-        (None, lambda tensor: plait.reduce(tensor, "a b c -> b", "logsumexp")),
+        ("PlaitVarBackward", lambda tensor: plait.reduce(tensor, "a b c -> b", "var")),
+        ("PlaitStdBackward", lambda tensor: plait.reduce(tensor, "a b c -> a c", "std")),
+        ("PlaitLogsumexpBackward", lambda tensor: plait.reduce(tensor, "a b c -> b c", "logsumexp")),
+        (None, lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "prod")),
     ],
 )
 def test_recorded_gradients_are_those_without_kernels(name, call, filled_by_kernels):
@@ -286,7 +288,7 @@ def test_recorded_gradients_are_those_without_kernels(name, call, filled_by_kern
         with plait.options(kernels=False):
             expected = value_and_gradients(tensor, call)
         for one, other in zip(found[:3], expected[:3], strict=True):
-            torch.testing.assert_close(one, other)
+            torch.testing.assert_close(one, other, rtol=2e-5, atol=5e-5)
             assert one.stride() == other.stride()
         assert name is None or found[3] == name
 
@@ -470,9 +472,9 @@ def test_small_arrays_do_not_load_the_library():
 def test_a_kernel_is_left_out_where_the_calls_of_the_framework_are_expected_to_be_faster(framework):
     xp = pytest.importorskip(framework)
     matrix = xp.ones((2048, 2048), dtype=xp.float64)
-    assert "estimated to be faster" in str(plait.explain(matrix, "a b -> a", "sum"))
-    assert "by a compiled kernel" in str(plait.explain(matrix, "a (b 2) -> a b", "sum"))
-    assert "by a compiled kernel" in str(plait.explain(matrix, "a b -> a", "max"))
+    assert "estimated to be faster" in str(plait.explain("a b -> a", matrix, reduction="sum"))
+    assert "by a compiled kernel" in str(plait.explain("a (b 2) -> a b", matrix, reduction="sum"))
+    assert "by a compiled kernel" in str(plait.explain("a b -> a", matrix, reduction="max"))
 
 
 def test_explain_names_reductions_that_have_no_kernel():

@@ -108,6 +108,8 @@ struct Complex {
     T real, imaginary;
 };
 
+// What an operation does not need.
+struct Nothing {};
 
 // `number` if a condition holds, else 0, as an operation on bits.
 inline double zero_unless(bool condition, double number) {

@@ -18,7 +18,7 @@ constexpr int64_t MIN_BYTES_OF_THREAD = 1 << 18;  // less takes one thread about
 
 struct InstructionSet {
     const char *name;
-    FindOperation find_operation;
+    FindOperation find_operation, find_gradient;
     TransposeTile transpose_tile;
     bool (*is_usable)();
 };
@@ -26,15 +26,18 @@ struct InstructionSet {
 // From the most to the least able.
 constexpr InstructionSet INSTRUCTION_SETS[] = {
 #if defined(PLAIT_X86)
-    {"avx512", avx512::find_operation, avx512::transpose_tile,
+    {"avx512", avx512::find_operation, avx512::find_gradient, avx512::transpose_tile,
      [] {
          return static_cast<bool>(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
      }},
-    {"avx2", avx2::find_operation, avx2::transpose_tile,
-     [] { return static_cast<bool>(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")); }},
+    {"avx2", avx2::find_operation, avx2::find_gradient, avx2::transpose_tile,
+     [] {
+         return static_cast<bool>(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                                  __builtin_cpu_supports("f16c"));
+     }},
 #endif
-    {"baseline", baseline::find_operation, baseline::transpose_tile, [] { return true; }},
+    {"baseline", baseline::find_operation, baseline::find_gradient, baseline::transpose_tile, [] { return true; }},
 };
 
 std::atomic<const InstructionSet *> chosen_set{nullptr};
@@ -114,23 +117,45 @@ bool is_softmax(const plait_task &task) {
     return task.operation == PLAIT_SOFTMAX || task.operation == PLAIT_LOG_SOFTMAX;
 }
 
+// Computes a reduction or a gradient on several threads.
+int32_t run_units(const Layout &layout, const Operation &operation, bool writes_rows, int32_t wanted_threads) {
+    Pages pages(layout.out_begin, layout.out_end);
+    Reduction reduction(layout, operation, writes_rows, pages);
+    if (!reduction.prepare()) return PLAIT_NO_MEMORY;
+    const int threads = threads_for(layout.elements, operation.in_size, wanted_threads);
+    const int64_t range = reduction.units() / (threads > 1 ? 8 * threads : 1);
+    do {
+        for_each_range(reduction.units(), range, threads,
+                       [](void *context, int64_t first, int64_t last) {
+                           static_cast<Reduction *>(context)->run(first, last);
+                       },
+                       &reduction);
+        reduction.finish();
+    } while (reduction.starts_second_pass());
+    return reduction.failed() ? PLAIT_NO_MEMORY : PLAIT_OK;
+}
+
 int32_t run_reduction(const plait_task &task, const plait_array &in, const plait_array &out) {
     const Operation *operation;
     Layout layout;
     const int32_t status = lay_out_reduction(task, in, out, operation, layout);
     if (status) return status;
-    Pages pages(layout.out_begin, layout.out_end);
-    Reduction reduction(layout, *operation, is_softmax(task), pages);
-    if (!reduction.prepare()) return PLAIT_NO_MEMORY;
-    const int threads = threads_for(layout.elements, operation->in_size, task.threads);
-    const int64_t range = reduction.units() / (threads > 1 ? 8 * threads : 1);
-    for_each_range(reduction.units(), range, threads,
-                   [](void *context, int64_t first, int64_t last) {
-                       static_cast<Reduction *>(context)->run(first, last);
-                   },
-                   &reduction);
-    reduction.finish();
-    return reduction.failed() ? PLAIT_NO_MEMORY : PLAIT_OK;
+    return run_units(layout, *operation, is_softmax(task), task.threads);
+}
+
+int32_t run_gradient(const plait_gradient_task &task, const plait_array *source, const plait_array *result,
+                     const plait_array &result_gradient, const plait_array &gradient) {
+    const Operation *operation = instruction_set().find_gradient(task.operation, task.element);
+    if (!operation) return PLAIT_UNSUPPORTED;
+    if ((operation->uses_source && !source) || (operation->uses_result && !result)) return PLAIT_BAD_ARGUMENT;
+    Layout layout;
+    const int32_t status = check_and_lay_out_gradient(task, operation->uses_source ? source : nullptr,
+                                                      operation->uses_result ? result : nullptr, result_gradient,
+                                                      gradient, operation->in_size, layout);
+    if (status) return status;
+    if (layout.elements > UINT32_MAX && operation->sizes[2] == 4) return PLAIT_UNSUPPORTED;  // 32 bits count ties
+    coalesce_reduction(layout, false);
+    return run_units(layout, *operation, true, task.threads);
 }
 
 }  // namespace
@@ -146,6 +171,17 @@ int32_t plait_run(const plait_task *task, const plait_array *in, const plait_arr
     if (!task || !in || !out || !is_known(task->operation, task->element)) return PLAIT_BAD_ARGUMENT;
     if (task->operation == PLAIT_COPY) return run_copy(*task, *in, *out);
     return run_reduction(*task, *in, *out);
+}
+
+int32_t plait_run_gradient(const plait_gradient_task *task, const plait_array *source, const plait_array *result,
+                           const plait_array *result_gradient, const plait_array *gradient) {
+    if (!task || !result_gradient || !gradient || !is_known(task->operation, task->element)) return PLAIT_BAD_ARGUMENT;
+    return run_gradient(*task, source, result, *result_gradient, *gradient);
+}
+
+int32_t plait_supports_gradient(int32_t operation, int32_t element) {
+    if (!is_known(operation, element)) return PLAIT_BAD_ARGUMENT;
+    return instruction_set().find_gradient(operation, element) ? PLAIT_OK : PLAIT_UNSUPPORTED;
 }
 
 int32_t plait_supports(int32_t operation, int32_t element) {

@@ -6,8 +6,8 @@ namespace plait {
 namespace {
 
 // The distances in bytes from the first element to the lowest and beyond the highest byte; false if they overflow.
-bool extent(const plait_task &task, const int64_t *strides, uint64_t skipped, int64_t size, int64_t &low,
-            int64_t &high) {
+template <class Task>
+bool extent(const Task &task, const int64_t *strides, uint64_t skipped, int64_t size, int64_t &low, int64_t &high) {
     low = 0;
     high = size;
     for (int i = 0; i < task.rank; ++i) {
@@ -47,8 +47,12 @@ bool elements_are_apart(const plait_task &task, uint64_t skipped, int64_t size) 
 void flip(Layout &layout, Dimension &dimension) {
     layout.in += dimension.in * (dimension.length - 1);
     layout.out += dimension.out * (dimension.length - 1);
+    layout.result += dimension.result * (dimension.length - 1);
+    layout.gradient += dimension.gradient * (dimension.length - 1);
     dimension.in = -dimension.in;
     dimension.out = -dimension.out;
+    dimension.result = -dimension.result;
+    dimension.gradient = -dimension.gradient;
 }
 
 template <class Continues>
@@ -58,7 +62,9 @@ void merge_adjacent(Layout &layout, Continues continues) {
         const Dimension inner = layout.dimensions[i];
         if (rank && continues(layout.dimensions[rank - 1], inner)) {
             Dimension &outer = layout.dimensions[rank - 1];
-            outer = {outer.length * inner.length, inner.in, inner.out, inner.reduced, inner.weight};
+            const int64_t length = outer.length * inner.length;
+            outer = inner;
+            outer.length = length;
         } else {
             layout.dimensions[rank++] = inner;
         }
@@ -108,6 +114,49 @@ int32_t check_and_lay_out(const plait_task &task, const plait_array &in, const p
     return PLAIT_OK;
 }
 
+int32_t check_and_lay_out_gradient(const plait_gradient_task &task, const plait_array *source, const plait_array *result,
+                                   const plait_array &result_gradient, const plait_array &gradient, int64_t size,
+                                   Layout &layout) {
+    if (task.rank < 0 || task.rank > PLAIT_MAX_RANK) return PLAIT_BAD_ARGUMENT;
+    plait_task as_softmax{};  // whose result has every element of the source, too
+    as_softmax.operation = PLAIT_SOFTMAX;
+    as_softmax.rank = task.rank;
+    as_softmax.reduced = task.reduced;
+    std::copy(task.shape, task.shape + task.rank, as_softmax.shape);
+    std::copy(task.strides, task.strides + task.rank, as_softmax.out_strides);
+    for (int i = 0; i < task.rank; ++i) {
+        const bool reduced = task.reduced >> i & 1;
+        as_softmax.in_strides[i] = source ? task.source_strides[i] : reduced ? 0 : task.result_gradient_strides[i];
+    }
+    const int32_t status = check_and_lay_out(as_softmax, source ? *source : result_gradient, gradient, size, size, layout);
+    if (status) return status;
+    for (int i = 0; !source && i < layout.rank; ++i) layout.dimensions[i].in = layout.dimensions[i].out;
+    if (!source) layout.in = layout.out;
+    const struct {
+        const plait_array *array;
+        const int64_t *strides;
+        const char *Layout::*data;
+        int64_t Dimension::*stride;
+    } operands[] = {{result, task.result_strides, &Layout::result, &Dimension::result},
+                    {&result_gradient, task.result_gradient_strides, &Layout::gradient, &Dimension::gradient}};
+    for (const auto &operand : operands) {
+        if (!operand.array) continue;
+        if (!operand.array->data) return PLAIT_BAD_ARGUMENT;
+        int64_t low, high;
+        const auto data = static_cast<const char *>(operand.array->data);
+        if (!extent(task, operand.strides, task.reduced, size, low, high) || !within(*operand.array, low, high)) {
+            return PLAIT_OUT_OF_BOUNDS;
+        }
+        if (layout.out_begin < data + high && data + low < layout.out_end) return PLAIT_OVERLAP;
+        layout.*operand.data = data;
+        for (int i = 0, place = 0; i < task.rank; ++i) {
+            if (task.shape[i] == 1) continue;
+            layout.dimensions[place++].*operand.stride = task.reduced >> i & 1 ? 0 : operand.strides[i];
+        }
+    }
+    return PLAIT_OK;
+}
+
 void append_parts(Layout &layout, int64_t parts, int64_t size) {
     if (parts > 1) layout.dimensions[layout.rank++] = {parts, size, size, false, 0};
 }
@@ -138,7 +187,8 @@ void coalesce_reduction(Layout &layout, bool indexed) {
     });
     merge_adjacent(layout, [](const Dimension &outer, const Dimension &inner) {
         return outer.reduced == inner.reduced && outer.in == inner.length * inner.in &&
-               outer.out == inner.length * inner.out && outer.weight == inner.length * inner.weight;
+               outer.out == inner.length * inner.out && outer.weight == inner.length * inner.weight &&
+               outer.result == inner.length * inner.result && outer.gradient == inner.length * inner.gradient;
     });
 }
 

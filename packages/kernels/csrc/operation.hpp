@@ -39,6 +39,12 @@ struct Rows {
     }
 };
 
+// Numbers that are `stride` bytes apart.
+struct Operand {
+    const char *data;
+    int64_t stride;
+};
+
 // A reduction of one element type. Some have a pivot for each result, which a first pass finds: a number near the mean
 // for a variance, and the greatest element for logsumexp. The second pass sums what depends on the pivot.
 struct Operation {
@@ -74,21 +80,36 @@ struct Operation {
     // Adds the accumulators of other elements, which have pivots of their own.
     void (*combine)(Accumulators accumulators, Accumulators others, int64_t count, double other_elements);
 
-    // Only for softmax: writes what becomes of the elements of rows, for the finished accumulators of their results.
+    // Only for softmax and gradients: writes what becomes of the elements of rows, for the finished accumulators of their
+    // results.
     void (*write_rows)(Accumulators accumulators, const Rows &rows);
+
+    // Only for gradients, whose planes are first made of `count` results and of their gradients. Plane 2 is a sum over
+    // the elements; if there is one, it is added by `add_second`, and `make_pivots` completes the other planes by it.
+    void (*load)(Accumulators accumulators, int64_t count, double elements, Operand result, Operand gradient) = nullptr;
+    // Repeats numbers of `size` bytes and of the shape (outer, inner) to the shape (outer, width, inner).
+    void (*repeat)(int size, char *to, const char *from, int64_t outer, int64_t width, int64_t inner) = nullptr;
+    bool uses_source = true;       // whether it reads the elements of the source
+    bool uses_result = false;      // whether it reads the results
+    bool sums_use_result = false;  // whether plane 0 is needed for the sums
 };
 
 // The reductions of one instruction set; null if there is none for the operation and the element type.
 typedef const Operation *(*FindOperation)(int operation, int element);
 
+// `find_gradient` finds the gradient of a reduction in the same way.
+
 namespace baseline {
 const Operation *find_operation(int operation, int element);
+const Operation *find_gradient(int operation, int element);
 }
 namespace avx2 {
 const Operation *find_operation(int operation, int element);
+const Operation *find_gradient(int operation, int element);
 }
 namespace avx512 {
 const Operation *find_operation(int operation, int element);
+const Operation *find_gradient(int operation, int element);
 }
 
 }  // namespace plait

@@ -1,4 +1,4 @@
-/* The C interface of plait's kernels: copies, reductions and softmax of strided arrays.
+/* The C interface of plait's kernels: copies, reductions, their gradients, and softmax of strided arrays.
  *
  * Every function checks what it is handed and returns a status; none of them keeps a pointer. Strides are in bytes and
  * may be negative, zero, or leave gaps.
@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct, an enumeration or a function changes. */
-#define PLAIT_INTERFACE_VERSION 1
+#define PLAIT_INTERFACE_VERSION 2
 
 #define PLAIT_MAX_RANK 64
 
@@ -93,14 +93,41 @@ struct plait_task {
     int64_t out_strides[PLAIT_MAX_RANK];
 };
 
+/* The gradient of a reduction, with respect to the source. The strides of the result and of its gradient are those of
+ * the dimensions of the source; those of reduced dimensions are ignored. */
+struct plait_gradient_task {
+    int32_t operation;
+    int32_t element;    /* of all arrays */
+    int32_t rank;
+    int32_t threads;    /* as in plait_task */
+    uint64_t reduced;
+    int64_t shape[PLAIT_MAX_RANK];
+    int64_t source_strides[PLAIT_MAX_RANK];
+    int64_t result_strides[PLAIT_MAX_RANK];
+    int64_t result_gradient_strides[PLAIT_MAX_RANK];
+    int64_t strides[PLAIT_MAX_RANK]; /* of the gradient, which has the shape of the source */
+};
+
 PLAIT_EXPORT int32_t plait_interface_version(void);
 
 /* Computes a task. */
 PLAIT_EXPORT int32_t plait_run(const struct plait_task *task, const struct plait_array *in,
                                const struct plait_array *out);
 
+/* Computes the gradient of the source from the source, the result of the reduction, and the gradient of the result.
+ *
+ * The gradient of a mean reads neither the source nor the result, and that of a variance reads no result; what is not
+ * read may be null. Elements that are equal to a minimum or maximum share its
+ * gradient equally. There are kernels for min, max, mean, var, std and logsumexp of floating-point numbers. */
+PLAIT_EXPORT int32_t plait_run_gradient(const struct plait_gradient_task *task, const struct plait_array *source,
+                                        const struct plait_array *result, const struct plait_array *result_gradient,
+                                        const struct plait_array *gradient);
+
 /* Whether there is a kernel for an operation on an element type: PLAIT_OK, PLAIT_UNSUPPORTED, or PLAIT_BAD_ARGUMENT. */
 PLAIT_EXPORT int32_t plait_supports(int32_t operation, int32_t element);
+
+/* The same for the gradient of an operation. */
+PLAIT_EXPORT int32_t plait_supports_gradient(int32_t operation, int32_t element);
 
 /* The number of threads: PLAIT_THREADS, else OMP_NUM_THREADS, else the CPUs that the process may use. */
 PLAIT_EXPORT int32_t plait_threads(void);

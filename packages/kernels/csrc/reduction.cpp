@@ -7,6 +7,7 @@
 namespace plait {
 namespace {
 
+constexpr int64_t LONG_ROW_MIN_OF_GRADIENT = 512; // shorter rows of a gradient share its overhead
 constexpr int64_t LONG_ROW_MAX = 1 << 14;         // elements of a row that has one result
 constexpr int64_t KEPT_ROW_MAX = 4096;            // elements of a row that all have results of their own
 constexpr int64_t ROW_MIN = 128, ROW_MAX = 1024;  // elements of other rows
@@ -90,15 +91,17 @@ bool makes_row_better(const Dimension &next, int64_t room) {
 struct Reduction::Scratch {
     std::unique_ptr<char[]> memory;
     Accumulators rows, results, chunk;
+    char *spare;  // for one plane of a row
 
-    Scratch(const Operation &operation, int64_t row_count, int64_t result_count) {
+    Scratch(const Operation &operation, int64_t row_count, int64_t result_count, int64_t spare_bytes) {
         const int64_t rows_bytes = bytes_of(operation, row_count), result_bytes = bytes_of(operation, result_count);
-        memory = allocate<char>(rows_bytes + 2 * result_bytes + 64);
+        memory = allocate<char>(rows_bytes + 2 * result_bytes + spare_bytes + 64);
         if (!memory) return;
         char *start = align(memory.get());
         rows = accumulators_at(start, operation, row_count);
         results = accumulators_at(start + rows_bytes, operation, result_count);
         chunk = accumulators_at(start + rows_bytes + result_bytes, operation, result_count);
+        spare = start + rows_bytes + 2 * result_bytes;
     }
 };
 
@@ -116,11 +119,13 @@ Reduction::Tiles::Tiles(int64_t total, int64_t most, int64_t multiple) {
 }
 
 Dimension Reduction::Tiles::loop_over(const Dimension &dimension) const {
-    return {count, length * dimension.in, length * dimension.out, dimension.reduced, length * dimension.weight};
+    return {count, length * dimension.in, length * dimension.out, dimension.reduced, length * dimension.weight,
+            length * dimension.result, length * dimension.gradient};
 }
 
 Reduction::Reduction(const Layout &layout, const Operation &operation, bool writes_rows, Pages &pages)
-    : operation_(operation), writes_rows_(writes_rows), pages_(pages), in_(layout.in), out_(layout.out), index_(layout.index) {
+    : operation_(operation), writes_rows_(writes_rows), pages_(pages), in_(layout.in), out_(layout.out),
+      index_(layout.index), result_(layout.result), gradient_(layout.gradient) {
     choose_row(layout);
     choose_loops(layout);
     choose_splits();
@@ -135,7 +140,8 @@ void Reduction::choose_row(const Layout &layout) {
     outside_rank_ = layout.rank;
     row_stride_ = operation_.in_size;
     row_out_stride_ = operation_.out_size;
-    if (layout.rank && layout.dimensions[layout.rank - 1].reduced && layout.dimensions[layout.rank - 1].length >= BLOCK) {
+    const int64_t long_row = operation_.load ? LONG_ROW_MIN_OF_GRADIENT : BLOCK;
+    if (layout.rank && layout.dimensions[layout.rank - 1].reduced && layout.dimensions[layout.rank - 1].length >= long_row) {
         const Dimension &only = layout.dimensions[--outside_rank_];
         row_tiles_ = Tiles(only.length, LONG_ROW_MAX, BLOCK);
         row_length_ = row_tiles_.length;
@@ -242,7 +248,11 @@ void Reduction::choose_loops(const Layout &layout) {
 
 void Reduction::choose_splits() {
     const int64_t step_bytes = live_.steps * row_length_ * width_ * operation_.in_size;
-    if (outer_.steps < MIN_UNITS && !writes_rows_) {
+    bool may_split = !writes_rows_ || operation_.load;
+    if (operation_.load && operation_.add_second && reduced_.steps * step_bytes <= CACHE_BYTES) {
+        may_split = false;  // a second pass over the unit finds it in the cache
+    }
+    if (outer_.steps < MIN_UNITS && may_split) {
         splits_ = least(ceil_div(MIN_UNITS, outer_.steps), reduced_.steps * step_bytes / MIN_BYTES_OF_SPLIT);
         splits_ = least(splits_, reduced_.steps);
         if (splits_ < 1) splits_ = 1;
@@ -279,7 +289,8 @@ bool Reduction::prepare() {
         live_in_[live] = in;
         live_out_[live] = out;
     }
-    if (splits_ > 1) {
+    if (operation_.load && !prepare_gradient()) return false;
+    if (splits_ > 1 && (!operation_.load || needs_second_pass())) {
         partial_bytes_ = bytes_of(operation_, live_.steps * results_);
         partials_ = allocate<char>(units() * partial_bytes_ + 64);
         if (!partials_) return false;
@@ -309,12 +320,14 @@ Accumulators Reduction::partial(int64_t unit) const {
 }
 
 Reduction::Place Reduction::place_of(int64_t outer_unit) const {
-    Place place{in_, out_, index_, row_rank_ && !is_long_ ? row_[0].length : 1, live_.steps};
+    Place place{in_, out_, index_, row_rank_ && !is_long_ ? row_[0].length : 1, live_.steps, result_, gradient_};
     for (int i = outer_.count - 1; i >= 0; --i) {
         const int64_t length = outer_.loop[i].length, step = i ? outer_unit % length : outer_unit;
         if (i) outer_unit /= length;
         place.in += step * outer_.loop[i].in;
         place.out += step * outer_.loop[i].out;
+        place.result += step * outer_.loop[i].result;
+        place.gradient += step * outer_.loop[i].gradient;
         if (i == row_tile_loop_ && step == row_tiles_.count - 1) place.extent = row_tiles_.last;
         if (i == live_tile_loop_ && step == live_tiles_.count - 1) {
             place.live = live_.steps / live_tiles_.length * live_tiles_.last;
@@ -529,6 +542,13 @@ void Reduction::write(const Place &place, Accumulators results, double elements)
     }
 }
 
+void Reduction::write_rows(const Place &place, Steps steps, Accumulators rows) const {
+    for_each_row(place, steps, [&](int64_t live, const Rows &each) {
+        pages_.provide(each.out, each.out + (each.count - 1) * each.out_step + (each.length - 1) * each.out_stride);
+        operation_.write_rows(row_at(rows, live), each);
+    });
+}
+
 void Reduction::run_unit(int64_t unit, Scratch &scratch) {
     const Place place = place_of(splits_ == 1 ? unit : unit / splits_);
     const Steps steps = steps_of_split(splits_ == 1 ? 0 : unit % splits_);
@@ -555,27 +575,26 @@ void Reduction::run_unit(int64_t unit, Scratch &scratch) {
     }
     if (writes_rows_) {
         spread(place, results, scratch.rows, PLANES);
-        for_each_row(place, steps, [&](int64_t live, const Rows &rows) {
-            pages_.provide(rows.out,
-                           rows.out + (rows.count - 1) * rows.out_step + (rows.length - 1) * rows.out_stride);
-            operation_.write_rows(row_at(scratch.rows, live), rows);
-        });
+        write_rows(place, steps, scratch.rows);
     } else if (splits_ == 1) {
         write(place, results, elements_of(steps));
     }
 }
 
 void Reduction::run(int64_t first, int64_t last) {
-    Scratch scratch(operation_, live_.steps * lanes_, live_.steps * results_);
+    Scratch scratch(operation_, live_.steps * lanes_, live_.steps * results_, operation_.load ? 8 * lanes_ : 0);
     if (!scratch.memory) {
         failed_.store(true, std::memory_order_relaxed);
         return;
     }
-    for (int64_t unit = first; unit < last; ++unit) run_unit(unit, scratch);
+    for (int64_t unit = first; unit < last; ++unit) {
+        if (operation_.load) run_unit_of_gradient(unit, scratch);
+        else run_unit(unit, scratch);
+    }
 }
 
 void Reduction::finish() {
-    if (splits_ == 1 || failed()) return;
+    if (splits_ == 1 || failed() || (operation_.load && (is_second_pass_ || !needs_second_pass()))) return;
     for (int64_t outer = 0; outer < outer_.steps; ++outer) {
         const Place place = place_of(outer);
         const Accumulators total = partial(outer * splits_);
@@ -590,8 +609,126 @@ void Reduction::finish() {
                 }
             }
         }
-        write(place, total, elements_of({0, reduced_.steps}));
+        if (!operation_.load) write(place, total, elements_of({0, reduced_.steps}));
+        for (int64_t live = 0; operation_.load && live < place.live; ++live) {
+            operation_.make_pivots(result_at(total, live), results_at(place), elements_of({0, reduced_.steps}));
+        }
     }
+}
+
+bool Reduction::starts_second_pass() {
+    if (is_second_pass_ || !needs_second_pass() || failed()) return false;
+    is_second_pass_ = true;
+    return true;
+}
+
+// Fills the tables of the operands of a gradient.
+bool Reduction::prepare_gradient() {
+    live_result_ = allocate<int64_t>(live_.steps);
+    live_gradient_ = allocate<int64_t>(live_.steps);
+    if (!live_result_ || !live_gradient_) return false;
+    for (int64_t live = 0; live < live_.steps; ++live) {
+        int64_t rest = live;
+        live_result_[live] = live_gradient_[live] = 0;
+        for (int i = live_.count - 1; i >= 0; --i) {
+            live_result_[live] += rest % live_.loop[i].length * live_.loop[i].result;
+            live_gradient_[live] += rest % live_.loop[i].length * live_.loop[i].gradient;
+            rest /= live_.loop[i].length;
+        }
+    }
+    for (int i = 0; i < row_rank_; ++i) {
+        const Dimension &each = row_[i];
+        if (each.reduced) continue;
+        OperandRun *outer = operand_run_count_ ? &operand_runs_[operand_run_count_ - 1] : nullptr;
+        if (outer && outer->result == each.length * each.result && outer->gradient == each.length * each.gradient) {
+            *outer = {outer->length * each.length, each.result, each.gradient};
+        } else {
+            operand_runs_[operand_run_count_++] = {each.length, each.result, each.gradient};
+        }
+    }
+    return true;
+}
+
+// Loads what the gradient is computed from, for each result.
+void Reduction::load(const Place &place, Accumulators results) const {
+    const OperandRun none{1, 0, 0};
+    const OperandRun &inner = operand_run_count_ ? operand_runs_[operand_run_count_ - 1] : none;
+    const int64_t count = results_at(place);
+    const double elements = elements_of({0, reduced_.steps});
+    for (int64_t live = 0; live < place.live; ++live) {
+        const Accumulators to = result_at(results, live);
+        for (int64_t first = 0; first < count; first += inner.length) {
+            const char *result = place.result + live_result_[live], *gradient = place.gradient + live_gradient_[live];
+            int64_t rest = first / inner.length;
+            for (int i = operand_run_count_ - 2; i >= 0; --i) {
+                const int64_t step = i ? rest % operand_runs_[i].length : rest;
+                result += step * operand_runs_[i].result;
+                gradient += step * operand_runs_[i].gradient;
+                rest /= operand_runs_[i].length;
+            }
+            operation_.load(to.from(first, operation_.sizes), least(inner.length, count - first), elements,
+                            {result, inner.result}, {gradient, inner.gradient});
+        }
+    }
+}
+
+// Repeats planes of each result for all accumulators of its elements: one reduced dimension of the row after the other.
+void Reduction::repeat(const Place &place, Accumulators results, Accumulators rows, int first_plane, int last_plane,
+                       char *spare) const {
+    int reduced = 0;
+    for (int i = 0; i < row_rank_; ++i) reduced += row_[i].reduced;
+    for (int64_t live = 0; live < place.live; ++live) {
+        for (int plane = first_plane; plane <= last_plane; ++plane) {
+            const int size = operation_.sizes[plane];
+            if (!size) continue;
+            const char *from = result_at(results, live).plane[plane];
+            char *to = row_at(rows, live).plane[plane];
+            int64_t outer = results_at(place), inner = 1;
+            if (!reduced) std::memcpy(to, from, size * outer);
+            int left = reduced;
+            for (int i = row_rank_ - 1; i >= 0 && left > 0; --i) {
+                const int64_t length = row_[i].length;
+                if (row_[i].reduced) {
+                    char *next = left % 2 ? to : spare;
+                    operation_.repeat(size, next, from, outer, length, inner);
+                    from = next;
+                    --left;
+                } else {
+                    outer /= length;
+                }
+                inner *= length;
+            }
+        }
+    }
+}
+
+// Writes the gradients of a unit. If they depend on sums over the elements of each result, a first pass adds those: over
+// the unit if it has all of these elements, else over all units.
+void Reduction::run_unit_of_gradient(int64_t unit, Scratch &scratch) {
+    const Place place = place_of(unit / splits_);
+    const Steps steps = steps_of_split(unit % splits_);
+    const Accumulators rows = scratch.rows;
+    Accumulators results = scratch.results;
+    int first_plane = 0;
+    if (is_second_pass_) {
+        results = partial(unit / splits_ * splits_);
+    } else {
+        if (needs_second_pass()) results = partial(unit);
+        load(place, results);
+    }
+    if (operation_.add_second && !is_second_pass_) {
+        if (operation_.sums_use_result) repeat(place, results, rows, first_plane++, 0, scratch.spare);
+        operation_.start_second(rows, place.live * lanes_);
+        for_each_row(place, steps, [&](int64_t live, const Rows &each) { operation_.add_second(row_at(rows, live), each); });
+        fold(place, rows, true);
+        collect(place, rows, results, 2);
+        if (needs_second_pass()) return;
+        for (int64_t live = 0; live < place.live; ++live) {
+            operation_.make_pivots(result_at(results, live), results_at(place), elements_of(steps));
+        }
+    }
+    repeat(place, results, rows, first_plane, 1, scratch.spare);
+    write_rows(place, steps, rows);
 }
 
 }  // namespace plait

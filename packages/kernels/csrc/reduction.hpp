@@ -35,6 +35,9 @@ public:
     // Combines the partial results of units; called once, after all units.
     void finish();
 
+    // Whether the units must run once more: a gradient that needs sums of more elements than one unit has adds them first.
+    bool starts_second_pass();
+
     bool failed() const { return failed_.load(std::memory_order_relaxed); }
 
 private:
@@ -63,6 +66,12 @@ private:
         int64_t index;
         int64_t extent;
         int64_t live;
+        const char *result, *gradient;  // of the first result, for a gradient
+    };
+
+    // Results that are evenly apart, for a gradient: their number, and their strides and those of their gradients.
+    struct OperandRun {
+        int64_t length, result, gradient;
     };
 
     // The steps of the reduced loops from `first` until before `last`.
@@ -91,7 +100,14 @@ private:
     void collect(const Place &place, Accumulators rows, Accumulators results, int first_plane) const;
     void spread(const Place &place, Accumulators results, Accumulators rows, int planes) const;
     void run_unit(int64_t unit, Scratch &scratch);
+    bool needs_second_pass() const { return operation_.load && operation_.add_second && splits_ > 1; }
+    bool prepare_gradient();
+    void load(const Place &place, Accumulators results) const;
+    void repeat(const Place &place, Accumulators results, Accumulators rows, int first_plane, int last_plane,
+                char *spare) const;
+    void run_unit_of_gradient(int64_t unit, Scratch &scratch);
     void write(const Place &place, Accumulators results, double elements) const;
+    void write_rows(const Place &place, Steps steps, Accumulators rows) const;
     Accumulators partial(int64_t unit) const;
     int64_t results_at(const Place &place) const { return row_tiles_are_kept_ ? place.extent * inner_results_ : results_; }
     Accumulators row_at(Accumulators rows, int64_t live) const { return rows.from(live * lanes_, operation_.sizes); }
@@ -103,6 +119,7 @@ private:
     const char *in_;
     char *out_;
     int64_t index_;
+    const char *result_, *gradient_;
 
     // The row: its dimensions from the outermost, and for each how many accumulators one step skips.
     Dimension row_[PLAIT_MAX_RANK + 1];
@@ -127,6 +144,10 @@ private:
     // By result of a row: the offset of its element. By accumulator: its result, and what it adds to the index. By live
     // result: the offsets of its row and of its element.
     std::unique_ptr<int64_t[]> offsets_, result_of_, indices_, live_in_, live_out_;
+    std::unique_ptr<int64_t[]> live_result_, live_gradient_;  // the same of the operands of a gradient
+    OperandRun operand_runs_[PLAIT_MAX_RANK + 1];  // of the results of a row
+    int operand_run_count_ = 0;
+    bool is_second_pass_ = false;
     int64_t run_ = 1, run_stride_ = 0;  // results whose elements are `run_stride_` bytes apart
     std::unique_ptr<char[]> partials_;
     int64_t partial_bytes_ = 0;

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from elements import Element
-from plait_kernels import Array, Library, Task, load
+from plait_kernels import Array, GradientTask, Library, Task, load
 
 LIBRARY: Library = load()
 INSTRUCTION_SETS = [name for name in ("baseline", "avx2", "avx512") if LIBRARY.set_instruction_set(name)]
@@ -58,3 +58,53 @@ def call(
     """Compute a result, and return the status."""
     name = element if isinstance(element, str) else element.name
     return run(make_task(operation, name, source, result, axes, threads), memory_of(source), memory_of(result))
+
+
+def make_gradient_task(
+    operation: str,
+    element: str,
+    source: np.ndarray,
+    result: np.ndarray,
+    result_gradient: np.ndarray,
+    gradient: np.ndarray,
+    axes: Sequence[int],
+    threads: int = 0,
+) -> GradientTask:
+    """Return the task of a gradient, for arrays that exist."""
+
+    def wide_strides(array: np.ndarray) -> list[int]:
+        strides = iter(array.strides)
+        return [0 if axis in axes else next(strides) for axis in range(source.ndim)]
+
+    return GradientTask.create(
+        operation,
+        element,
+        source.shape,
+        source.strides,
+        wide_strides(result),
+        wide_strides(result_gradient),
+        gradient.strides,
+        axes,
+        threads,
+    )
+
+
+def run_gradient(task: GradientTask | None, *arrays: Array | None) -> int:
+    """Run the task of a gradient and return the status; `None` is a null pointer."""
+    return LIBRARY.run_gradient(task and ctypes.byref(task), *[array and ctypes.byref(array) for array in arrays])
+
+
+def call_gradient(
+    operation: str,
+    element: Element | str,
+    source: np.ndarray,
+    result: np.ndarray,
+    result_gradient: np.ndarray,
+    gradient: np.ndarray,
+    axes: Sequence[int] = (),
+    threads: int = 0,
+) -> int:
+    """Compute the gradient of a reduction, and return the status."""
+    name = element if isinstance(element, str) else element.name
+    arrays = (source, result, result_gradient, gradient)
+    return run_gradient(make_gradient_task(operation, name, *arrays, axes, threads), *map(memory_of, arrays))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import oracle
-from calls import INSTRUCTION_SETS, LIBRARY, call, result_shape
+from calls import INSTRUCTION_SETS, LIBRARY, call, call_gradient, result_shape
 from drawing import (
     ITEM_SIZES,
     Allocate,
@@ -47,6 +47,43 @@ def check_reduction(
             except AssertionError as error:
                 raise AssertionError(f"{description}, {set_name}, {threads=}\n{error}") from error
     assert before.tobytes() == source.tobytes(), f"the source was written: {description}"
+
+
+def check_gradient(
+    draw: Draw, operation: str, name: str, *, most_elements: int = 40_000, allocate: Allocate = allocate_plainly
+) -> None:
+    """Draw an array and the gradient of its reduction, and check the gradient of the array, as in `check_reduction`."""
+    element = ELEMENT_TYPES[name]
+    shape = draw_shape(draw, most_elements)
+    axes = draw_axes(draw, len(shape))
+    strides = draw_strides(draw, shape, element.stored.itemsize, may_share=True)
+    source = place_array(shape, strides, element.stored, allocate)
+    source[...] = draw_values(draw, operation, element, shape)
+    kept = result_shape(operation, shape, axes)
+    result, slopes = (
+        place_array(kept, draw_strides(draw, kept, source.itemsize, may_share=may_share), element.stored, allocate)
+        for may_share in (False, True)
+    )
+    assert call(operation, element, source, result, axes) == 0
+    slopes[...] = draw_values(draw, "finite" if operation == "logsumexp" else operation, element, kept)
+    inputs = [source, result, slopes]
+    before = [array.copy() for array in inputs]
+    out_strides = draw_strides(draw, shape, element.stored.itemsize, may_share=False)
+    all_strides = [array.strides for array in inputs]
+    description = f"gradient of {operation} of {name}, {shape=}, {all_strides=}, {axes=}, {out_strides=}"
+    for set_name in INSTRUCTION_SETS:
+        LIBRARY.set_instruction_set(set_name)
+        for threads in (1, 3):
+            gradient = place_array(shape, out_strides, element.stored, allocate)
+            status = call_gradient(operation, element, *inputs, gradient, axes, threads)
+            assert status == 0, f"status {status}: {description}, {set_name}, {threads=}"
+            try:
+                oracle.check_gradient(operation, element, *before, axes, gradient)
+                assert_only_elements_written(gradient)
+            except AssertionError as error:
+                raise AssertionError(f"{description}, {set_name}, {threads=}\n{error}") from error
+    for array, old in zip(inputs, before, strict=True):
+        assert array.tobytes() == old.tobytes(), f"an input was written: {description}"
 
 
 def check_copy(draw: Draw, *, most_elements: int = 40_000, allocate: Allocate = allocate_plainly) -> None:

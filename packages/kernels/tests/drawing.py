@@ -131,10 +131,14 @@ def assert_only_elements_written(array: np.ndarray) -> None:
 
 
 def draw_values(draw: Draw, operation: str, element: Element, shape: Sequence[int]) -> np.ndarray:
-    """Draw the elements of an array; a few are NaN, NaT, infinite, zeros of both signs, or equal to others."""
+    """Draw the elements of an array; a few are NaN, NaT, infinite, zeros of both signs, or equal to others.
+
+    For the operation ``"finite"`` none are NaN or infinite.
+    """
     generator = np.random.default_rng(draw.integer(0, 2**32 - 1))
     count = math.prod(shape)
-    kind = draw.choice(("normal", "normal", "few", "special", "offset"))
+    kinds = ("normal", "normal", "few", "special", "offset")
+    kind = draw.choice([kind for kind in kinds if kind != "special" or operation != "finite"])
     if element.name == "bool":
         flat = generator.random(count) < draw.choice((0.0, 0.01, 0.5, 0.99, 1.0))
     elif element.name in FLOATS:

@@ -55,6 +55,13 @@ SUPPORTED = [
     (operation, element) for operation in REDUCTIONS for element in ELEMENTS if load().supports(operation, element)
 ]
 """Each reduction with each element type that there is a kernel for."""
+SUPPORTED_GRADIENTS = [
+    (operation, element)
+    for operation in REDUCTIONS
+    for element in ELEMENTS
+    if load().supports_gradient(operation, element)
+]
+"""Each reduction with each element type that there is a kernel for the gradient of."""
 
 
 def result_dtype(operation: str, element: Element) -> np.dtype:

@@ -20,9 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
-from cases import check_copy, check_reduction
+from cases import check_copy, check_gradient, check_reduction
 from drawing import RandomDraw, allocate_plainly
-from elements import SUPPORTED
+from elements import SUPPORTED, SUPPORTED_GRADIENTS
 
 PAGE = mmap.PAGESIZE
 MOST_FREE_BYTES = 1 << 26
@@ -80,6 +80,9 @@ def run_case(seed: int, number: int, guarded: GuardedMemory | None) -> None:
     most_elements = draw.choice((30, 1_000, 1_000, 40_000, 40_000, 300_000))
     if number % 5 == 0:
         check_copy(draw, most_elements=most_elements, allocate=allocate)
+    elif number % 5 == 1:
+        operation, element = draw.choice(SUPPORTED_GRADIENTS)
+        check_gradient(draw, operation, element, most_elements=most_elements, allocate=allocate)
     else:
         operation, element = draw.choice(SUPPORTED)
         check_reduction(draw, operation, element, most_elements=most_elements, allocate=allocate)

@@ -171,6 +171,72 @@ def _check_close(element: Element, actual: np.ndarray, expected: np.ndarray, err
         raise AssertionError(message)
 
 
+def check_gradient(
+    operation: str,
+    element: Element,
+    source: np.ndarray,
+    result: np.ndarray,
+    result_gradient: np.ndarray,
+    axes: Sequence[int],
+    gradient: np.ndarray,
+) -> None:
+    """Raise an AssertionError if the gradient of an operation is not what its definition says."""
+    values = element.values(source).astype(np.float64)
+    order = [*[axis for axis in range(values.ndim) if axis not in axes], *sorted(axes)]
+    rows = np.ascontiguousarray(values.transpose(order)).reshape(result.size, -1)
+    results, slopes = (element.values(each).astype(np.float64).reshape(-1, 1) for each in (result, result_gradient))
+    with np.errstate(all="ignore"):
+        expected, error = GRADIENTS[operation](element, rows, results, slopes)
+        expected, error = (np.broadcast_to(each, rows.shape).reshape(-1) for each in (expected, error))
+        actual = np.ascontiguousarray(gradient.transpose(order)).reshape(-1)
+        _check_close(element, actual, expected, error + 4 * DOUBLE * np.abs(expected))
+        if operation in {"min", "max"}:  # zeros have the sign of the gradient
+            found = element.values(actual)
+            is_zero = (expected == 0) & (found == 0)
+            np.testing.assert_array_equal(np.signbit(found[is_zero]), np.signbit(expected[is_zero]))
+
+
+def _gradient_of_mean(_: Element, rows: np.ndarray, __: np.ndarray, slopes: np.ndarray) -> tuple:
+    return slopes / rows.shape[1], 0.0
+
+
+def _gradient_of_extremum(element: Element, rows: np.ndarray, results: np.ndarray, slopes: np.ndarray) -> tuple:
+    """The elements that are equal to the result share its gradient; their number is rounded to the element type."""
+    equal = rows == results
+    counts = element.values(element.round(equal.sum(axis=1, keepdims=True))).astype(np.float64)
+    return equal * (slopes / counts), 0.0
+
+
+def _gradient_of_variance(_: Element, rows: np.ndarray, __: np.ndarray, slopes: np.ndarray) -> tuple:
+    count = rows.shape[1]
+    means = np.array([_exact_sum(row) for row in rows])[:, None] / count
+    factors = 2 * slopes / count
+    # the mean is the quotient of a plain sum in double precision, and the distance to it is rounded
+    error = count * DOUBLE * np.abs(rows).mean(axis=1, keepdims=True) + DOUBLE * np.abs(means)
+    return factors * (rows - means), np.abs(factors) * error
+
+
+def _gradient_of_deviation(element: Element, rows: np.ndarray, results: np.ndarray, slopes: np.ndarray) -> tuple:
+    halves = np.where(results == 0, 0, slopes / (2 * results))
+    return _gradient_of_variance(element, rows, results, halves)
+
+
+def _gradient_of_logsumexp(element: Element, rows: np.ndarray, results: np.ndarray, slopes: np.ndarray) -> tuple:
+    distances = rows - results
+    terms = np.exp(distances)
+    error = terms * element.epsilon * (4 + np.abs(np.where(np.isfinite(distances), distances, 0)))
+    error = error + (2e-38 if element.name != "float64" else 1e-307)  # lesser exponentials are 0
+    return slopes * terms, np.abs(slopes) * error
+
+
+GRADIENTS = {
+    "mean": _gradient_of_mean,
+    "min": _gradient_of_extremum,
+    "max": _gradient_of_extremum,
+    "var": _gradient_of_variance,
+    "std": _gradient_of_deviation,
+    "logsumexp": _gradient_of_logsumexp,
+}
 CHECKS = {
     "min": _check_extremum,
     "max": _check_extremum,

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 from calls import call
-from cases import check_copy, check_reduction
+from cases import check_copy, check_gradient, check_reduction
 from drawing import HypothesisDraw, example_count
-from elements import ELEMENT_TYPES, SUPPORTED, result_dtype
+from elements import ELEMENT_TYPES, FLOATS, SUPPORTED, SUPPORTED_GRADIENTS, result_dtype
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +19,18 @@ from hypothesis import strategies as st
 @settings(max_examples=example_count(10))
 def test_a_reduction_gives_what_its_definition_says(operation, element, data) -> None:
     check_reduction(HypothesisDraw(data), operation, element)
+
+
+@pytest.mark.parametrize(("operation", "element"), SUPPORTED_GRADIENTS)
+@given(data=st.data())
+@settings(max_examples=example_count(20))
+def test_a_gradient_is_what_its_definition_says(operation, element, data) -> None:
+    check_gradient(HypothesisDraw(data), operation, element)
+
+
+def test_six_reductions_of_floats_have_gradients() -> None:
+    operations = ("min", "max", "mean", "var", "std", "logsumexp")
+    assert [(operation, element) for operation in operations for element in FLOATS] == SUPPORTED_GRADIENTS
 
 
 @given(data=st.data())

@@ -1,7 +1,8 @@
 """Compiled kernels of the package ``plait-kernels``: copies and reductions in one pass over memory, on several threads.
 
-A backend describes its tensors by `KernelFunctions`; `build_kernel` returns the `Kernel` of one copy or reduction. The
-library is loaded when the first large tensor arrives, and never compiles anything.
+A backend describes its tensors by `KernelFunctions`; `build_kernel` returns the `Kernel` of one copy or reduction, and
+`build_gradient_kernel` that of the gradient of a reduction. The library is loaded when the first large tensor arrives,
+and never compiles anything.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from plait.backends.costs import KernelCosts
 
 TensorMemory: TypeAlias = "tuple[int, int, int]"
 """The address of a tensor's first element, and the addresses between which its memory lies."""
+
+StepFunction: TypeAlias = Callable[[Any, Any], Any]
+"""``f(tensor, argument)`` executes a step of a plan."""
 
 KERNEL_REDUCTIONS = frozenset({"min", "max", "sum", "mean", "prod", "any", "all", "var", "std", "logsumexp"})
 """The reductions that have kernels."""
@@ -46,8 +50,13 @@ class KernelFunctions(NamedTuple):
         to_result: ``f(tensor)`` converts a result of rank 0 to what the framework's own reduction returns.
         why_no_kernel: ``f(tensor)`` returns why no kernel may read the memory of a tensor, or ``None`` if one may.
         record_copy: ``f(call)`` wraps the function of a copy so that its gradient is recorded; ``None`` if none can be.
+        record_reduction: ``f(reduction, dtype, axes, call)`` wraps the function of a reduction along some dimensions so
+            that its gradient is recorded, which kernels compute too; it returns ``None`` if they cannot.
         min_elements: the number of elements from which a kernel is faster.
         costs: ``f(reduction, element_name)`` returns the costs of a reduction.
+        min_elements_with_gradient: ``f(reduction, row)`` returns the number from which it is faster if the gradient of
+            a reduction is recorded, and the reduction has no schedule. ``row`` is the number of neighbouring elements
+            that are reduced to one.
     """
 
     element_name: Callable[[Any], str | None]
@@ -56,9 +65,11 @@ class KernelFunctions(NamedTuple):
     result_itemsize: Callable[[Any, str | None], int]
     to_result: Callable[[Any], Any] = lambda tensor: tensor
     why_no_kernel: Callable[[Any], str | None] = lambda _: None
-    record_copy: Callable[[Callable[[Any, Any], Any]], Callable[[Any, Any], Any]] | None = None
+    record_copy: Callable[[StepFunction], StepFunction] | None = None
+    record_reduction: Callable[[str, Any, tuple[int, ...], StepFunction], StepFunction | None] | None = None
     min_elements: int = 1 << 15
     costs: Callable[[str, str | None], KernelCosts] = reduction_costs
+    min_elements_with_gradient: Callable[[str, int], int] = lambda *_: 1 << 16
 
 
 class Kernel:
@@ -78,6 +89,72 @@ class Kernel:
             MemoryError: if scratch memory cannot be allocated.
         """
         self._run(self._memory(source), self._memory(result))
+
+
+class GradientKernel:
+    """Fills memory with the gradient of a reduction; it may be called for any tensors of the same layouts."""
+
+    __slots__ = ("_memory", "_run")
+
+    def __init__(
+        self,
+        run: Callable[[TensorMemory, TensorMemory, TensorMemory, TensorMemory], None],
+        memory: Callable[[Any], TensorMemory],
+    ) -> None:
+        self._run, self._memory = run, memory
+
+    def __call__(self, source: Any, result: Any, result_gradient: Any, gradient: Any) -> None:
+        """Fill ``gradient``. The source and the result may be any tensor if the reduction does not need them.
+
+        Raises:
+            MemoryError: if scratch memory cannot be allocated.
+        """
+        memory = self._memory
+        self._run(memory(source), memory(result), memory(result_gradient), memory(gradient))
+
+
+def build_gradient_kernel(
+    reduction: str,
+    element: str,
+    shape: Sequence[int],
+    strides: Sequence[Sequence[int]],
+    reduced: Sequence[int],
+    memory: Callable[[Any], TensorMemory],
+) -> GradientKernel:
+    """Return the kernel of the gradient of a reduction, for which `has_gradient_kernel` is true.
+
+    Args:
+        reduction: the name of the reduction.
+        element: the name of the element type.
+        shape: the shape of the source, which has elements and at most `MAX_KERNEL_RANK` dimensions.
+        strides: the strides of the source, of the result, of the gradient of the result, and of the gradient of the
+            source, in bytes; each has as many as the shape.
+        reduced: the dimensions that are reduced.
+        memory: `KernelFunctions.memory`.
+    """
+    return GradientKernel(_load_library().bind_gradient(reduction, element, shape, *strides, reduced), memory)
+
+
+def build_copy_kernel(
+    itemsize: int,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    out_strides: Sequence[int],
+    memory: Callable[[Any], TensorMemory],
+) -> Kernel:
+    """Return the kernel of a copy between two layouts of one shape, where kernels are available.
+
+    The arguments are those of `build_kernel`.
+    """
+    return Kernel(_load_library().bind("copy", "bool", itemsize, shape, strides, out_strides), memory)
+
+
+def has_gradient_kernel(reduction: str, element: str | None) -> bool:
+    """Return whether there is a kernel for the gradient of a reduction of an element type."""
+    if why_unavailable() is not None or element is None or reduction not in KERNEL_REDUCTIONS:
+        return False
+    found: bool = _load_library().supports_gradient(reduction, element)
+    return found
 
 
 def build_kernel(

@@ -1,4 +1,4 @@
-"""Compiled kernels for plait: copies, reductions and softmax of strided arrays on the CPU.
+"""Compiled kernels for plait: copies, reductions, their gradients, and softmax of strided arrays on the CPU.
 
 This package is the C library ``libplait_kernels`` and its interface for `ctypes`, which releases the interpreter's lock
 during a call. It needs neither NumPy nor any framework: a caller passes addresses, shapes and strides. plait uses it if
@@ -16,6 +16,7 @@ from plait_kernels._library import (
     OPERATIONS,
     STATUS_TEXTS,
     Array,
+    GradientTask,
     Library,
     Task,
     load,
@@ -29,6 +30,7 @@ __all__ = [
     "OPERATIONS",
     "STATUS_TEXTS",
     "Array",
+    "GradientTask",
     "Library",
     "Task",
     "load",

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NoReturn
 
-INTERFACE_VERSION = 1
+INTERFACE_VERSION = 2
 """The version of ``plait_kernels.h`` that this module describes."""
 
 MAX_RANK = 64
@@ -125,13 +126,72 @@ class Task(ctypes.Structure):
             threads: the most threads to use; 0 for the default.
         """
         rank = len(shape)
-        if rank > MAX_RANK:
-            raise ValueError(f"an array of {rank} dimensions; at most {MAX_RANK} are possible")
+        _check_rank(rank)
         task = cls(OPERATIONS[operation], ELEMENTS[element], itemsize, rank, threads, sum(1 << dim for dim in reduced))
         task.shape[:rank] = shape
         task.in_strides[:rank] = in_strides
         task.out_strides[:rank] = out_strides
         return task
+
+
+class GradientTask(ctypes.Structure):
+    """The gradient of a reduction: an operation, an element type, the shape of the source, and the strides of all."""
+
+    _fields_ = [
+        ("operation", ctypes.c_int32),
+        ("element", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("threads", ctypes.c_int32),
+        ("reduced", ctypes.c_uint64),
+        ("shape", ctypes.c_int64 * MAX_RANK),
+        ("source_strides", ctypes.c_int64 * MAX_RANK),
+        ("result_strides", ctypes.c_int64 * MAX_RANK),
+        ("result_gradient_strides", ctypes.c_int64 * MAX_RANK),
+        ("strides", ctypes.c_int64 * MAX_RANK),
+    ]
+
+    @classmethod
+    def create(
+        cls,
+        operation: str,
+        element: str,
+        shape: Sequence[int],
+        source_strides: Sequence[int],
+        result_strides: Sequence[int],
+        result_gradient_strides: Sequence[int],
+        strides: Sequence[int],
+        reduced: Sequence[int],
+        threads: int = 0,
+    ) -> GradientTask:
+        """Return a task; the strides are in bytes, and each array has one for each dimension of the source.
+
+        Args:
+            operation: the name of a reduction in `OPERATIONS`.
+            element: a name of `ELEMENTS`, the element type of all arrays.
+            shape: the shape of the source.
+            source_strides: the strides of the source; of no importance to a mean.
+            result_strides: the strides of the result, used by minima, maxima, ``std`` and ``logsumexp``; as in the
+                next, those of reduced dimensions are ignored.
+            result_gradient_strides: the strides of the gradient of the result.
+            strides: the strides of the gradient of the source.
+            reduced: the dimensions that are reduced.
+            threads: the most threads to use; 0 for the default.
+        """
+        rank = len(shape)
+        _check_rank(rank)
+        task = cls(OPERATIONS[operation], ELEMENTS[element], rank, threads, sum(1 << dim for dim in reduced))
+        task.shape[:rank] = shape
+        task.source_strides[:rank] = source_strides
+        task.result_strides[:rank] = result_strides
+        task.result_gradient_strides[:rank] = result_gradient_strides
+        task.strides[:rank] = strides
+        return task
+
+
+def _check_rank(rank: int) -> None:
+    """Raise an error if an array has more dimensions than are possible."""
+    if rank > MAX_RANK:
+        raise ValueError(f"an array of {rank} dimensions; at most {MAX_RANK} are possible")
 
 
 class Library:
@@ -143,7 +203,11 @@ class Library:
         self.run = library.plait_run
         """``run(task, source, result)``, each by `ctypes.byref`, returns a status."""
         self.run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+        self.run_gradient = library.plait_run_gradient
+        """``run_gradient(task, source, result, result_gradient, gradient)``, in the same way."""
+        self.run_gradient.argtypes = [ctypes.c_void_p] * 5
         self.supports_numbers = library.plait_supports
+        self.supports_gradient_numbers = library.plait_supports_gradient
         self.threads = library.plait_threads
         self.set_threads = library.plait_set_threads
         self._instruction_set = library.plait_instruction_set
@@ -174,12 +238,49 @@ class Library:
 
         def run_task(source: Memory, result: Memory) -> None:
             status = run(reference, ctypes.byref(Array(*source)), ctypes.byref(Array(*result)))
-            if status == NO_MEMORY:
-                raise MemoryError(STATUS_TEXTS[status])
             if status:
-                raise ValueError(STATUS_TEXTS[status])
+                raise_error_of_status(status)
 
         return run_task
+
+    def bind_gradient(
+        self,
+        operation: str,
+        element: str,
+        shape: Sequence[int],
+        source_strides: Sequence[int],
+        result_strides: Sequence[int],
+        result_gradient_strides: Sequence[int],
+        strides: Sequence[int],
+        reduced: Sequence[int],
+    ) -> Callable[[Memory, Memory, Memory, Memory], None]:
+        """Return the function that computes the gradient of a reduction.
+
+        Its arguments are the memory of the source, of the result, of the gradient of the result, and of the gradient of
+        the source, which it fills. The arguments of this method are those of `GradientTask.create`. The function raises
+        the errors of `bind`.
+        """
+        task = GradientTask.create(
+            operation, element, shape, source_strides, result_strides, result_gradient_strides, strides, reduced
+        )
+        run, reference = self.run_gradient, ctypes.byref(task)
+
+        def run_task(source: Memory, result: Memory, result_gradient: Memory, gradient: Memory) -> None:
+            status = run(
+                reference,
+                ctypes.byref(Array(*source)),
+                ctypes.byref(Array(*result)),
+                ctypes.byref(Array(*result_gradient)),
+                ctypes.byref(Array(*gradient)),
+            )
+            if status:
+                raise_error_of_status(status)
+
+        return run_task
+
+    def supports_gradient(self, operation: str, element: str) -> bool:
+        """Return whether there is a kernel for the gradient of an operation on an element type, by their names."""
+        return self.supports_gradient_numbers(OPERATIONS[operation], ELEMENTS[element]) == 0
 
     def supports(self, operation: str, element: str) -> bool:
         """Return whether there is a kernel for an operation on an element type, by their names."""
@@ -192,6 +293,11 @@ class Library:
     def set_instruction_set(self, name: str) -> bool:
         """Select an instruction set, for tests; return whether the CPU has it."""
         return self._set_instruction_set(name.encode()) == 0
+
+
+def raise_error_of_status(status: int) -> NoReturn:
+    """Raise the error of a status that is not 0."""
+    raise (MemoryError if status == NO_MEMORY else ValueError)(STATUS_TEXTS[status])
 
 
 def library_path() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 from plait._executor.executable import Executable, chain_calls, larger_element_count, min_elements_for_schedule
@@ -199,10 +200,20 @@ def build_kernel_function(
     call = build_kernel_call(node_kernel, backend)
     if not requires_grad:
         return call
-    node, schedule = scheduled.node, scheduled.schedule
+    node, schedule, kernels = scheduled.node, scheduled.schedule, functions.kernels
+    if kernels is None:
+        return None
     if not isinstance(node, Reduce):
-        record_copy = None if functions.kernels is None else functions.kernels.record_copy
-        return None if record_copy is None else record_copy(call)
+        return None if kernels.record_copy is None else kernels.record_copy(call)
+    if schedule is None:
+        inner_loops = build_loop_nest(scheduled.shape, scheduled.strides, node.axes).loops[-1:]
+        row = prod([loop.length for loop in inner_loops if not loop.is_kept])
+        if prod(scheduled.shape) < kernels.min_elements_with_gradient(node.reduction, row):
+            return None
+    if kernels.record_reduction is not None:
+        recorded = kernels.record_reduction(node.reduction, dtype, node.axes, call)
+        if recorded is not None:
+            return recorded
     reduction_functions = functions.reduction_functions(node.reduction, dtype, True)
     if (
         not isinstance(reduction_functions, ReductionFunctions)

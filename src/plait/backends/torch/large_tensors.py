@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions, UnaryFunction
 from plait.backends.costs import MemoryCosts
 from plait.backends.kernels import KernelFunctions
-from plait.backends.torch.autograd import build_autograd_decorator, record_copy
+from plait.backends.torch.autograd import build_autograd_decorator, record_copy, record_reduction
+from plait.backends.torch.memory import KERNEL_ELEMENT_BY_DTYPE, memory_of, why_no_kernel
 from plait.backends.torch.tracing import why_not_decompose
 
 _HALF_TYPES = (torch.float16, torch.bfloat16)
@@ -124,19 +126,6 @@ def _strides_of_result(function: UnaryFunction, tensor: torch.Tensor) -> tuple[i
     return strides
 
 
-_KERNEL_ELEMENT_BY_DTYPE = {
-    getattr(torch, name): name
-    for name in (
-        *("bool", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
-        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
-    )
-    if hasattr(torch, name)
-}
-"""By element type, its name for kernels."""
-
-_TYPES_WITH_PLAIN_MEMORY = (torch.Tensor, torch.nn.Parameter)
-
-
 def _dtype_of_kernel_result(dtype: torch.dtype, reduction: str | None) -> torch.dtype:
     """Return the element type of the result of a reduction, or of a copy, as PyTorch's own function gives it."""
     if reduction in ("any", "all"):
@@ -146,20 +135,14 @@ def _dtype_of_kernel_result(dtype: torch.dtype, reduction: str | None) -> torch.
     return dtype
 
 
-def _memory_of(tensor: torch.Tensor) -> tuple[int, int, int]:
-    """Return the address of a tensor's first element, and those between which its storage lies."""
-    storage = tensor.untyped_storage()
-    start = storage.data_ptr()
-    return tensor.data_ptr(), start, start + storage.nbytes()
+def _min_elements_with_gradient(reduction: str, row: int) -> int:
+    """Return the number of elements from which a kernel is faster, as `KernelFunctions` defines it.
 
-
-def _why_no_kernel(tensor: torch.Tensor) -> str | None:
-    """Return why no kernel may read the memory of a tensor, or ``None`` if one may."""
-    if type(tensor) not in _TYPES_WITH_PLAIN_MEMORY:
-        return f"tensors of {type(tensor).__name__} may have no memory of their own"
-    if tensor.is_conj() or tensor.is_neg():
-        return "the tensor is a view that PyTorch conjugates or negates when it is read"
-    return None
+    PyTorch's own gradient of a sum is a view, and it reduces rows of a few cache lines faster than a kernel.
+    """
+    if reduction == "sum" or (reduction in ("mean", "logsumexp") and 32 <= row < 512):
+        return sys.maxsize
+    return 1 << 17 if reduction == "mean" else 1 << 16
 
 
 LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
@@ -170,13 +153,15 @@ LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     strides_of_result=_strides_of_result,
     reduction_functions=_reduction_functions,
     kernels=KernelFunctions(
-        element_name=_KERNEL_ELEMENT_BY_DTYPE.get,
-        memory=_memory_of,
+        element_name=KERNEL_ELEMENT_BY_DTYPE.get,
+        memory=memory_of,
         allocate=lambda tensor, shape, reduction: tensor.new_empty(
             shape, dtype=_dtype_of_kernel_result(tensor.dtype, reduction)
         ),
         result_itemsize=lambda dtype, reduction: _dtype_of_kernel_result(dtype, reduction).itemsize,
-        why_no_kernel=_why_no_kernel,
+        why_no_kernel=why_no_kernel,
         record_copy=record_copy,
+        record_reduction=record_reduction,
+        min_elements_with_gradient=_min_elements_with_gradient,
     ),
 )
