@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from science.arrays_with_meaning import ARRAY_CLASSES, make, meaning, parametrize_classes, pint_registry
+from science.arrays_with_meaning import ARRAY_CLASSES, make, meaning, named, parametrize_classes, pint_registry
 
 import plait
 
@@ -259,6 +259,17 @@ def test_pint_on_every_path():
         plait.einsum(length, pytest.importorskip("dask.array").ones((2, 3, 4)), "a b c, a b c ->")
 
 
+WITHOUT_UNIT_MAKERS = {
+    "astropy.units": lambda module, array: array * module.one,
+    "astropy.utils.masked": lambda module, array: module.Masked(array),
+    "unyt": lambda module, array: module.unyt_array(array, "dimensionless"),
+    "quantities": lambda module, array: array * module.dimensionless,
+    "pint": lambda _, array: pint_registry().Quantity(array, ""),
+    "numpy": lambda _, array: named(array),
+}
+"""Functions of a module and a plain array that make arrays of which a ``logsumexp`` is defined."""
+
+
 def test_classes_that_numpy_does_not_accept_are_named():
     class Duck(np.lib.mixins.NDArrayOperatorsMixin):
         shape, dtype = (2, 3), np.dtype(float)
@@ -270,17 +281,31 @@ def test_classes_that_numpy_does_not_accept_are_named():
         plait.rearrange(Duck(), "a b -> b a")
 
 
-def test_logsumexp_of_numbers_without_a_unit():
-    expected = np.logaddexp.reduce(NUMBERS, axis=1)
-    makers = {
-        "astropy.units": lambda module: NUMBERS * module.one,
-        "unyt": lambda module: module.unyt_array(NUMBERS * 1.0, "dimensionless"),
-        "quantities": lambda module: NUMBERS * 1.0 * module.dimensionless,
-        "pint": lambda _: pint_registry().Quantity(NUMBERS * 1.0, ""),
-    }
-    for name, maker in makers.items():
-        result = plait.reduce(maker(pytest.importorskip(name)), "a b -> a", "logsumexp")
-        np.testing.assert_allclose(np.asarray(getattr(result, "magnitude", result)), expected)
+@pytest.mark.parametrize("name", [*WITHOUT_UNIT_MAKERS])
+@pytest.mark.parametrize(
+    "numbers",
+    [NUMBERS, [[0.0, -40.0]], [[-np.inf, -np.inf], [np.inf, 1.0], [np.nan, 2.0]], np.zeros((3, 0)), np.zeros((0, 3))],
+    ids=["integers", "far apart", "infinite", "no columns", "no rows"],
+)
+def test_logsumexp_of_numbers_without_a_unit(name, numbers):
+    """It equals that of plain arrays, which does not lose the small one of two numbers."""
+    plain = np.asarray(numbers, float)
+    array = WITHOUT_UNIT_MAKERS[name](pytest.importorskip(name), plain)
+    for pattern in ("a b -> a", "a b -> b", "a b ->"):
+        result = plait.reduce(array, pattern, "logsumexp")
+        for attribute in ("magnitude", "unmasked"):
+            result = getattr(result, attribute, result)
+        np.testing.assert_allclose(np.asarray(result), plait.reduce(plain, pattern, "logsumexp"), rtol=1e-14)
+
+
+def test_einsum_of_no_elements_is_zero_and_not_masked():
+    """As the sum of no elements is; `numpy.ma.dot` masks it."""
+    first, second = np.ma.masked_array(np.zeros((2, 0))), np.ma.masked_array(np.zeros((0, 3)))
+    for pattern in ("a b, b c -> a c", "a b, b c -> a"):
+        result = plait.einsum(first, second, pattern)
+        assert not np.ma.getmaskarray(result).any()
+        assert not result.data.any()
+    assert plait.reduce(first, "a b -> a", "sum").tolist() == [0, 0]
 
 
 def test_a_class_with_array_function_alone():

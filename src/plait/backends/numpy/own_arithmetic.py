@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from plait.backends.common.contraction import einsum_by_matmul
+from plait.backends.common.reductions import build_accurate_logsumexp
 from plait.backends.interface import ReductionFunction
 from plait.backends.numpy.dtypes import is_builtin_dtype
 from plait.backends.reduction_rules import is_low_precision
@@ -117,9 +118,11 @@ def _defines_matmul(cls: Any) -> bool:
 def _multiply_filled(left: Any, right: Any) -> Any:
     """Multiply masked matrices by two plain products: of the elements, with 0 where masked, and of the masks.
 
-    Return ``None`` where that is not the product: a masked 0 times infinity is NaN.
+    Return ``None`` where that is not the product: a masked 0 times infinity is NaN, and a sum of no elements is 0.
     """
     if not all(type(each) in (np.ma.MaskedArray, np.ndarray) and each.dtype.kind in "biufc" for each in (left, right)):
+        return None
+    if not left.shape[-1]:
         return None
     with np.errstate(all="ignore"):
         product = np.ma.filled(left, 0) @ np.ma.filled(right, 0)
@@ -184,11 +187,27 @@ def var_by_arithmetic(tensor: Any, axes: tuple[int, ...]) -> Any:
 def logsumexp_by_arithmetic(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the logarithm of the sum of exponentials by the functions of the array's class."""
     with np.errstate(divide="ignore", over="ignore"):  # log 0 is -inf, and exp(inf) is inf
-        peak = reduce_axis_by_axis("max", np.max, tensor, axes)
-        peak = np.where(np.isfinite(peak), peak, np.zeros_like(peak))
-        shape = tuple([1 if axis in axes else size for axis, size in enumerate(tensor.shape)])
-        total = reduce_axis_by_axis("sum", np.sum, np.exp(tensor - np.reshape(peak, shape)), axes)
-        return np.log(total) + peak
+        return _logsumexp(tensor, axes)
+
+
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Return the maximum with dimensions kept, or 0 where it is infinite or there are no elements."""
+    shape = tuple([1 if axis in axes else size for axis, size in enumerate(tensor.shape)])
+    if 0 in tensor.shape:
+        return np.zeros(shape, tensor.dtype)
+    peak = reduce_axis_by_axis("max", np.max, tensor, axes)
+    return np.reshape(np.where(np.isfinite(peak), peak, np.zeros_like(peak)), shape)
+
+
+_logsumexp = build_accurate_logsumexp(
+    _max_or_zero_if_infinite,
+    np.exp,
+    lambda tensor, axes: reduce_axis_by_axis("sum", np.sum, tensor, axes),
+    np.log,
+    np.log1p,
+    lambda tensor: (tensor == 0).astype(tensor.dtype),
+    lambda tensor, axes: np.reshape(tensor, [size for axis, size in enumerate(tensor.shape) if axis not in axes]),
+)
 
 
 def concat_of_classes(tensors: Sequence[Any], axis: int) -> Any:
