@@ -248,11 +248,11 @@ def oldest(session: nox.Session) -> None:
 def science(session: nox.Session) -> None:
     """Run the tests of arrays with units, masks, labels and other meanings of their own, each with the real package."""
     install(session, "science")
-    run_pytest(session, ("numpy",), "tests/science", required=SCIENCE_PACKAGES, record=False)
+    run_pytest(session, ("numpy",), "tests/science", required=SCIENCE_PACKAGES)
     suite = [path for path in CONFORMANCE_TESTS if "test_source" not in path]  # these have no generated source
-    run_pytest(session, ("scipy", "blosc2", "cubed"), *suite, LOADING_TEST, record=False)
+    run_pytest(session, ("scipy", "blosc2", "cubed"), *suite, LOADING_TEST)
     suite = [path for path in suite if "test_framework_errors" not in path]  # it calls the backend of what is inside
-    run_pytest(session, ("xarray",), *suite, LOADING_TEST, record=False)
+    run_pytest(session, ("xarray",), *suite, LOADING_TEST)
 
 
 def tracer_tests(*names: str) -> list[str]:

@@ -287,6 +287,30 @@ def conformance() -> str:
     return "\n".join(lines)
 
 
+ARRAY_CLASS_COLUMNS = {
+    "movements": ("movements", "repeat_gives_new_writable_memory"),
+    "lists, pack": ("lists_and_packs_of_one_class", "lists_with_plain_arrays"),
+    "reductions": ("reductions",),
+    "einsum": ("einsum", "einsum_with_plain_arrays", "einsum_of_a_finite_field_with_plain_arrays_is_refused"),
+}
+"""The columns of the table of classes of arrays, and the tests of tests/science that each counts."""
+
+
+def array_classes() -> str:
+    """The table of arrays that mean more than their numbers: how many tests passed, and what is refused."""
+    lines = [f"| arrays | package | {' | '.join(ARRAY_CLASS_COLUMNS)} | refused |"]
+    lines.append("|---" * (len(ARRAY_CLASS_COLUMNS) + 3) + "|")
+    record = records()["arrays_with_meaning"]
+    for name, tested in record["array_classes"].items():
+        counts = [sum(tested["areas"].get(area, 0) for area in areas) for areas in ARRAY_CLASS_COLUMNS.values()]
+        operations: dict[str, list[str]] = {}
+        for operation, code in tested["refusals"].items():
+            operations.setdefault(code, []).append(operation)
+        refused = "; ".join(f"{', '.join(names)} ({code})" for code, names in operations.items()) or "nothing"
+        lines.append(f"| {name} | {record['versions'][name]} | {' | '.join(map(str, counts))} | {refused} |")
+    return "\n".join(lines)
+
+
 def lacking() -> str:
     """What frameworks do not have, in a list."""
     lines = []
@@ -323,7 +347,7 @@ def file(path: str) -> str:
 
 def frameworks() -> str:
     """The text of the page of frameworks, with the parts between its marks made anew."""
-    parts = {"conformance": conformance, "lacking": lacking, "tracers": tracers}
+    parts = {"conformance": conformance, "array_classes": array_classes, "lacking": lacking, "tracers": tracers}
 
     def fill(match: re.Match[str]) -> str:
         name = match["name"]

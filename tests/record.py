@@ -13,6 +13,8 @@ from pathlib import Path
 
 RECORD_FOLDER = Path(__file__).parent.parent / "docs" / "conformance"
 TRACER_TEST_PREFIXES = ("tests/tracers/test_", "tests/distributed/test_")
+ARRAY_CLASSES_RECORD = "arrays_with_meaning"
+"""The file with what passed for each class of arrays of `tests/science/arrays_with_meaning.py`, and what is refused."""
 
 
 class ConformanceRecorder:
@@ -22,6 +24,8 @@ class ConformanceRecorder:
         mode: ``"write"`` or ``"check"``.
         areas: the number of passed and skipped tests by framework and area, which is the name of a test.
         tracers: the passed tests of tracers by framework.
+        array_classes: the number of passed tests by class of arrays and area.
+        refusals: the codes of the errors for what a class of arrays does not define, by class and operation.
         failed: whether a test failed.
     """
 
@@ -29,6 +33,8 @@ class ConformanceRecorder:
         self.mode = mode
         self.areas: dict[str, dict[str, Counter]] = defaultdict(lambda: defaultdict(Counter))
         self.tracers: dict[str, list[str]] = defaultdict(list)
+        self.array_classes: dict[str, Counter] = defaultdict(Counter)
+        self.refusals: dict[str, dict[str, str]] = defaultdict(dict)
         self.failed = False
 
     def pytest_runtest_logreport(self, report):
@@ -50,6 +56,11 @@ class ConformanceRecorder:
                 self.areas[framework][name]["passed"] += 1
             elif framework and report.skipped:
                 self.areas[framework][name]["skipped"] += 1
+        elif file.endswith("science/test_arrays_with_meaning.py") and report.passed:
+            cls = dict(report.user_properties).get("array_class")
+            if cls:
+                self.array_classes[cls][name] += 1
+                self.refusals[cls] |= dict([value for key, value in report.user_properties if key == "refusal"])
 
     def make_records(self) -> dict[str, dict]:
         """Return the contents of the file of each tested framework, as far as this run shows them."""
@@ -66,6 +77,17 @@ class ConformanceRecorder:
                 records[name]["unsupported_dtypes"] = framework.unsupported_dtypes
                 if framework.copying_operations:
                     records[name]["copying_operations"] = framework.copying_operations
+        if self.array_classes:
+            from science.arrays_with_meaning import ARRAY_CLASSES
+
+            versions = {cls.name: cls.version() for cls in ARRAY_CLASSES}
+            records[ARRAY_CLASSES_RECORD] = {
+                "array_classes": {
+                    name: {"areas": areas, "refusals": self.refusals[name]}
+                    for name, areas in self.array_classes.items()
+                },
+                "versions": {name: versions[name] for name in self.array_classes},
+            }
         return records
 
     def pytest_sessionfinish(self, session):
@@ -79,7 +101,7 @@ class ConformanceRecorder:
             if self.mode == "write":
                 path.write_text(_to_json_text({**recorded, **new}), encoding="utf-8")
                 continue
-            versions = {"version": recorded["version"]} if "version" in recorded else {}
+            versions = {key: recorded[key] for key in ("version", "versions") if key in recorded}
             before, after = (
                 _to_json_text(record).splitlines() for record in (recorded, {**recorded, **new, **versions})
             )

@@ -97,10 +97,10 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         return call_uncached("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
     except Exception as error:
-        failure = convert_error_for_caller(error, "rearrange", (tensor,), pattern, sizes)
-        if failure is None:
+        error = convert_error_for_caller(error, "rearrange", (tensor,), pattern, sizes)
+        if not isinstance(error, PlaitError):
             raise
-        raise failure from failure.__cause__
+        raise error from error.__cause__
 
 
 @overload
@@ -139,10 +139,10 @@ def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         return call_uncached("view", (tensor,), pattern, sizes) if call is None else call(tensor)
     except Exception as error:
-        failure = convert_error_for_caller(error, "view", (tensor,), pattern, sizes)
-        if failure is None:
+        error = convert_error_for_caller(error, "view", (tensor,), pattern, sizes)
+        if not isinstance(error, PlaitError):
             raise
-        raise failure from failure.__cause__
+        raise error from error.__cause__
 
 
 @overload
@@ -193,10 +193,10 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
     try:
         return call_uncached("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
     except Exception as error:
-        failure = convert_error_for_caller(error, "reduce", (tensor,), pattern, sizes)
-        if failure is None:
+        error = convert_error_for_caller(error, "reduce", (tensor,), pattern, sizes)
+        if not isinstance(error, PlaitError):
             raise
-        raise failure from failure.__cause__
+        raise error from error.__cause__
 
 
 @overload
@@ -240,10 +240,10 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         return call_uncached("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
     except Exception as error:
-        failure = convert_error_for_caller(error, "repeat", (tensor,), pattern, sizes)
-        if failure is None:
+        error = convert_error_for_caller(error, "repeat", (tensor,), pattern, sizes)
+        if not isinstance(error, PlaitError):
             raise
-        raise failure from failure.__cause__
+        raise error from error.__cause__
 
 
 @overload
@@ -361,10 +361,10 @@ def einsum(
     try:
         return call_uncached(operation, tensors, pattern, sizes, "", options) if call is None else call(*tensors)
     except Exception as error:
-        failure = convert_error_for_caller(error, "einsum", tensors, pattern, sizes)
-        if failure is None:
+        error = convert_error_for_caller(error, "einsum", tensors, pattern, sizes)
+        if not isinstance(error, PlaitError):
             raise
-        raise failure from failure.__cause__
+        raise error from error.__cause__
 
 
 @overload
@@ -400,10 +400,10 @@ def pack(tensors: Sequence[Any], pattern: str) -> tuple[Any, list[tuple[int, ...
     try:
         return run(tensors, pattern)
     except Exception as error:
-        failure = convert_error_for_caller(error, "pack", tensors, pattern, {})
-        if failure is None:
+        error = convert_error_for_caller(error, "pack", tensors, pattern, {})
+        if not isinstance(error, PlaitError):
             raise
-        raise failure from failure.__cause__
+        raise error from error.__cause__
 
 
 @overload
@@ -440,10 +440,10 @@ def unpack(tensor: Any, packed_shapes: Sequence[Sequence[int]], pattern: str) ->
     try:
         return run(tensor, packed_shapes, pattern)
     except Exception as error:
-        failure = convert_error_for_caller(error, "unpack", (tensor,), pattern, {})
-        if failure is None:
+        error = convert_error_for_caller(error, "unpack", (tensor,), pattern, {})
+        if not isinstance(error, PlaitError):
             raise
-        raise failure from failure.__cause__
+        raise error from error.__cause__
 
 
 @dynamo_substitute(parse_shape_under_dynamo)
@@ -474,10 +474,10 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
     try:
         return run(tensor, pattern)
     except Exception as error:
-        failure = convert_error_for_caller(error, "parse_shape", (tensor,), pattern, {})
-        if failure is None:
+        error = convert_error_for_caller(error, "parse_shape", (tensor,), pattern, {})
+        if not isinstance(error, PlaitError):
             raise
-        raise failure from failure.__cause__
+        raise error from error.__cause__
 
 
 @do_not_convert

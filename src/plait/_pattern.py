@@ -72,10 +72,10 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("rearrange", (tensor,)) if call is None else call(tensor)
         except Exception as error:
-            failure = convert_error_for_caller(error, "rearrange", (tensor,), *self._text_and_sizes())
-            if failure is None:
+            error = convert_error_for_caller(error, "rearrange", (tensor,), *self._text_and_sizes())
+            if not isinstance(error, PlaitError):
                 raise
-            raise failure from failure.__cause__
+            raise error from error.__cause__
 
     @overload
     def view(self, tensor: Reshapable[Result]) -> Result: ...
@@ -103,10 +103,10 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("view", (tensor,))
         except Exception as error:
-            failure = convert_error_for_caller(error, "view", (tensor,), *self._text_and_sizes())
-            if failure is None:
+            error = convert_error_for_caller(error, "view", (tensor,), *self._text_and_sizes())
+            if not isinstance(error, PlaitError):
                 raise
-            raise failure from failure.__cause__
+            raise error from error.__cause__
 
     @overload
     def reduce(self, tensor: OneOrSeveral[Result], reduction: Reduction) -> Result: ...
@@ -140,10 +140,10 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("reduce", (tensor,), reduction) if call is None else call(tensor)
         except Exception as error:
-            failure = convert_error_for_caller(error, "reduce", (tensor,), *self._text_and_sizes())
-            if failure is None:
+            error = convert_error_for_caller(error, "reduce", (tensor,), *self._text_and_sizes())
+            if not isinstance(error, PlaitError):
                 raise
-            raise failure from failure.__cause__
+            raise error from error.__cause__
 
     @overload
     def repeat(self, tensor: OneOrSeveral[Result]) -> Result: ...
@@ -176,10 +176,10 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("repeat", (tensor,)) if call is None else call(tensor)
         except Exception as error:
-            failure = convert_error_for_caller(error, "repeat", (tensor,), *self._text_and_sizes())
-            if failure is None:
+            error = convert_error_for_caller(error, "repeat", (tensor,), *self._text_and_sizes())
+            if not isinstance(error, PlaitError):
                 raise
-            raise failure from failure.__cause__
+            raise error from error.__cause__
 
     @overload
     def einsum(self, first: Reshapable[Result], second: Reshapable[OtherResult], /) -> Result | OtherResult: ...
@@ -239,10 +239,10 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("einsum", tensors, options=options) if call is None else call(*tensors)
         except Exception as error:
-            failure = convert_error_for_caller(error, "einsum", tensors, *self._text_and_sizes())
-            if failure is None:
+            error = convert_error_for_caller(error, "einsum", tensors, *self._text_and_sizes())
+            if not isinstance(error, PlaitError):
                 raise
-            raise failure from failure.__cause__
+            raise error from error.__cause__
 
     def __rshift__(self, other: PatternMethods) -> PatternPipeline:
         """Return a pipeline that applies this pattern first, and then the other.

@@ -6,7 +6,7 @@ The elements are small integers, so that sums are exact in any order and results
 from __future__ import annotations
 
 import functools
-from itertools import pairwise, product
+from itertools import pairwise, permutations, product
 
 import ml_dtypes
 import numpy as np
@@ -465,3 +465,23 @@ def test_small_terms_of_logsumexp_are_not_lost():
     assert plait.reduce(np.array([0.0, -40.0]), "a ->", "logsumexp") == pytest.approx(np.exp(-40.0), rel=1e-12)
     ties = plait.reduce(np.array([3.0, 3.0, -50.0]), "a ->", "logsumexp")
     assert ties == 3 + np.log(2)
+
+
+@parametrize_by_framework()
+@pytest.mark.parametrize(
+    "dtypes", [("bool", "float64", "bool"), ("bool", "bool", "int32"), ("uint8", "uint8", "float64")]
+)
+def test_three_tensors_of_several_dtypes_are_promoted_before_any_product(framework, dtypes):
+    """Two of them alone would be a disjunction, or overflow, whichever pair of them is contracted first."""
+    for dtype in dtypes:
+        if dtype in framework.unsupported_dtypes:
+            pytest.skip(f"{framework} has no {dtype}")
+    largest = {"bool": 1, "uint8": 200, "int32": 3, "float64": 2}
+    for first, second, third in permutations(dtypes):
+        shapes = ((2, 3), (3, 4), (4, 2))
+        arrays = [
+            np.full(shape, largest[dtype], dtype) for shape, dtype in zip(shapes, (first, second, third), strict=True)
+        ]
+        expected = np.einsum("ab,bc,cd->ad", *[array.astype(float) for array in arrays])
+        result = plait.einsum(*map(framework.make, arrays), "a b, b c, c d -> a d")
+        np.testing.assert_allclose(plait.asnumpy(result).astype(float), expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import tracemalloc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,47 @@ def test_errors_are_not_cached():
         with pytest.raises(plait.SizeError):
             plait.rearrange(x, "(a b) c -> a b c", a=5)
     assert plait.cache_info().currsize == 0
+
+
+def _raise_error(tensor, axes):
+    raise KeyError(tensor.shape)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: plait.rearrange(x, "a b -> a"),
+        lambda x: plait.rearrange([x, x], "k a b -> a"),
+        lambda x: plait.view(x, "a b -> (b a)"),
+        lambda x: plait.repeat(x, "a b -> a b c"),
+        lambda x: plait.reduce(x, "a b c -> a", "sum"),
+        lambda x: plait.reduce(x, "a b -> a", _raise_error),
+        lambda x: plait.einsum(x, x, "a b, b a -> a"),
+        lambda x: plait.einsum("ab,ba->a", x, x),
+        lambda x: plait.pack([x], "a b c *"),
+        lambda x: plait.unpack(x, [(2,), (5,)], "a *"),
+        lambda x: plait.parse_shape(x, "a"),
+        lambda x: plait.asnumpy([x]),
+        lambda x: plait.compile("a b -> a").rearrange(x),
+        lambda x: plait.compile("a b -> a").reduce(x, _raise_error),
+        lambda x: plait.compile("a b, b a -> a").einsum(x, x),
+        (plait.compile("a b -> b a") >> plait.compile("(c 5) a -> c a")).rearrange,
+    ],
+)
+def test_an_error_does_not_keep_the_tensor_alive(call):
+    """No cycle of references, which only the garbage collector would find, leads from the error to the tensor."""
+    x = np.zeros((2, 3))
+    reference = weakref.ref(x)
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            call(x)
+        except (plait.PlaitError, KeyError):
+            del x
+        assert reference() is None
+    finally:
+        gc.enable()
 
 
 def test_cache_info_does_not_count_evicted_errors():

@@ -100,6 +100,21 @@ def test_threads_call_the_same_new_pattern_at_once():
             assert all(result == results[0] for result in results)
 
 
+def test_each_thread_keeps_its_handling_of_floating_point_errors():
+    """A `logsumexp` silences the warnings of its infinities, and each thread has its own setting again afterwards."""
+    x = np.array([[0.0, -np.inf], [-np.inf, -np.inf]])
+    expected = [0.0, -np.inf]
+
+    def run(number):
+        setting = ("warn", "raise", "ignore")[number % 3]
+        with np.errstate(divide=setting, over=setting):
+            for _ in range(300):
+                assert plait.reduce(x, "a b -> a", "logsumexp").tolist() == expected
+                assert np.geterr()["divide"] == np.geterr()["over"] == setting
+
+    run_in_threads(run)
+
+
 def test_one_options_object_in_several_threads():
     """Each thread leaves the block that it entered, in any order."""
     strict = plait.options(strict=True)

@@ -41,6 +41,9 @@ CALLS = {
     "einsum": lambda x: plait.einsum(x, x, "a b, a c -> b c"),
     "einsum of the same groups": lambda x: plait.einsum(x, x, "(a c) b, (a c) d -> a b d", c=2),
     "einsum of groups": lambda x: plait.einsum(x, torch.ones(2, 3), "(a d) b, d b -> a d"),
+    "einsum of three tensors": lambda x: plait.einsum(x, x, x, "a b, a c, a d -> b c d"),
+    "einsum of three element types": lambda x: plait.einsum(x, x > 2, x.double(), "a b, a c, a d -> b c d"),
+    "einsum of ellipses": lambda x: plait.einsum(x, x, "... b, ... c -> ... b c"),
     "pack": lambda x: plait.pack([x, x[:, 0]], "a *")[0],
     "list": lambda x: plait.rearrange([x, x], "n a b -> a (n b)"),
     "pattern": COMPILED_PATTERN.rearrange,
@@ -69,6 +72,21 @@ def test_export_of_a_data_dependent_length(name, strict):
     exported = torch.export.export(Masked(CALLS[name]), (x, mask_of(4)), strict=strict).module()
     for count in (2, 6, 8):
         torch.testing.assert_close(exported(x, mask_of(count)), CALLS[name](x[mask_of(count)]))
+
+
+def test_a_symbolic_length_of_three_tensors_is_not_made_constant():
+    """opt_einsum, which `torch.einsum` asks for the order, would make a constant of it."""
+
+    class ThreeTensors(torch.nn.Module):
+        def forward(self, x, y):
+            return plait.einsum(x, x, y, "n a b, n a c, a d -> n d")
+
+    x, y = torch.rand(12, 6, 4), torch.rand(6, 4)
+    lengths = ({0: torch.export.Dim("n")}, None)
+    exported = torch.export.export(ThreeTensors(), (x, y), dynamic_shapes=lengths, strict=False).module()
+    for count in (5, 12):
+        expected = torch.einsum("nab,nac,ad->nd", x[:count], x[:count], y)
+        torch.testing.assert_close(exported(x[:count], y), expected)
 
 
 @pytest.mark.parametrize("name", ["split", "pooled maximum"])

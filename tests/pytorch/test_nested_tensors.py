@@ -181,3 +181,5 @@ def test_the_strided_layout_is_refused(parts, name):
     call, _ = CALLS[name]
     with pytest.raises(plait.BackendError, match=r"PLT514.*torch\.jagged"):
         call(torch.nested.nested_tensor(parts))
+    with pytest.raises(plait.BackendError, match=r"PLT514.*torch\.jagged"):
+        plait.explain("b t d -> b d t", torch.nested.nested_tensor(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,11 @@ class ArrayClass:
 
     def __str__(self) -> str:
         return self.name
+
+    def version(self) -> str:
+        """Return the name and the version of the package that defines the class, for `tests/record.py`."""
+        package = self.packages[0] if self.packages else "numpy"
+        return f"{package} {importlib.metadata.version(package)}"
 
 
 def masked(array):

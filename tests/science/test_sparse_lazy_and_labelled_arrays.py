@@ -135,6 +135,11 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
         f"{name} of rows": (lambda x, name=name: plait.reduce(x, "a b -> a", name), (MATRIX,))
         for name in ("sum", "mean", "max", "min", "prod", "any", "all", "var", "std", "logsumexp")
     },
+    "list without elements": (lambda x: plait.rearrange([x, x], "n a b -> (n a) b"), (np.zeros((3, 0)),)),
+    "list of no rows": (lambda x: plait.rearrange([x, x], "n a b -> a n b"), (np.zeros((0, 3)),)),
+    "pack without elements": (lambda x: plait.pack([x, x], "* b")[0], (np.zeros((3, 0)),)),
+    "pack of no rows": (lambda x: plait.pack([x, x], "* b")[0], (np.zeros((0, 3)),)),
+    "pack with no rows": (lambda x, y: plait.pack([x, y], "* b")[0], (np.zeros((0, 6)), MATRIX)),
     "sum of all": (lambda x: plait.reduce(x, "a b ->", "sum"), (MATRIX,)),
     "pooling": (lambda x: plait.reduce(x, "(a 2) (b 3) -> a b", "max"), (MATRIX,)),
     "variance of two axes": (lambda x: plait.reduce(x, "a b c -> b", "var"), (BLOCK,)),

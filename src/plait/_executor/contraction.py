@@ -38,7 +38,7 @@ def build_decomposed_einsum(
 ) -> Callable[..., Any] | None:
     """Return the callable of an einsum for these sizes; ``None`` if one call of the framework's einsum is best."""
     functions = contraction_functions_for_tensors(tensor_types, dtypes)
-    contraction = choose_contraction(solved, slots, functions, backend, options)
+    contraction = choose_contraction(solved, slots, functions, dtypes, backend, options)
     if contraction is None:
         return None
     plan = build_contraction_plan(solved, contraction)
@@ -50,12 +50,19 @@ def choose_contraction(
     solved: SolvedPattern,
     slots: Sequence[int],
     functions: ContractionFunctions | None,
+    dtypes: tuple[Any, ...],
     backend: Backend,
     options: OptionValues | None,
 ) -> NetworkContraction | None:
-    """Return the contraction to execute; ``None`` if one call of the framework's einsum is best."""
+    """Return the contraction to execute; ``None`` if one call of the framework's einsum is best.
+
+    For several element types it is the only one that is right, if there are no other functions, since it promotes all
+    tensors first: the product of two bools or bytes alone would be a disjunction, or overflow.
+    """
     if functions is not None:
         return find_cheapest_contraction(solved, slots, functions.costs, options)
+    if any(dtype != dtypes[0] for dtype in dtypes):
+        return None
     if (len(solved.ranks) < 3 or backend.einsum_optimizes_path) and not (options and options.requests_path):
         return None
     return find_cheapest_contraction(solved, slots, EINSUM_ONLY_COSTS, options)
@@ -108,7 +115,7 @@ def contraction_reason_and_dtype_for_explain(
     backend = common_backend(tensor_types)
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
     contraction = choose_contraction(
-        solved, slots, contraction_functions_for_tensors(tensor_types, dtypes), backend, options
+        solved, slots, contraction_functions_for_tensors(tensor_types, dtypes), dtypes, backend, options
     )
     order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
     reason = f"left to the einsum of {backend.name}, called once, {order}"

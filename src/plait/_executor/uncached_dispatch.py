@@ -67,10 +67,14 @@ def call_uncached(
 
 def convert_error_for_caller(
     error: Exception, operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[str, Any]
-) -> PlaitError | None:
-    """Return the error that a public function raises for one from inside it; ``None`` to raise that one unchanged."""
+) -> Exception:
+    """Return the `PlaitError` that a public function raises for an error from inside it, or the error itself.
+
+    The caller assigns it to the name of the caught error, which Python deletes at the end of the clause. Another local
+    variable would keep the error, its traceback and so the tensors alive until the garbage collector finds the cycle.
+    """
     if isinstance(error, PlaitError):
         return shorten_traceback(error)
     from plait._executor.framework_errors import convert_framework_error  # imported here because only errors need it
 
-    return convert_framework_error(error, operation, tensors, pattern, sizes)
+    return convert_framework_error(error, operation, tensors, pattern, sizes) or error

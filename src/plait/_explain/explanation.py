@@ -12,6 +12,7 @@ from plait._executor.einsum_options import check_implicit_sums
 from plait._executor.large.specialize import repeat_copy_note_for_explain, techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
 from plait._executor.pipeline import PatternAndSizes, fuse_stages_for_shapes, output_shape, run_stages
+from plait._executor.tensors import shape_of_tensor
 from plait._notation.equation import equation_as_pattern
 from plait._notation.parser import parse
 from plait._operations.einsum import lower_einsum
@@ -172,7 +173,9 @@ def explain_pipeline(title: str, stages: tuple[PatternAndSizes, ...], shapes: Se
 
 def exact_shape(shape: Any, number: int) -> tuple[int, ...]:
     """Return a shape, or the shape of a tensor, as ints; ``number`` is its position in the call, for the error."""
-    sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
+    sizes = shape
+    if not isinstance(shape, (tuple, list)):
+        sizes = shape_of_tensor(shape) if hasattr(shape, "dtype") else getattr(shape, "shape", None)
     if sizes is None:
         raise make_error("PLT301", f"shape {number} must be a tuple of integers, not {short_repr(shape)}")
     return tuple([to_exact_size(f"shape[{dim}]", size) for dim, size in enumerate(sizes)])

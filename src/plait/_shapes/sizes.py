@@ -59,9 +59,11 @@ def extend_slots(
             slots.append(total // size)
         elif kind == BROADCAST:
             length = slots[source]
-            if length != size and 1 not in (length, size):
-                raise error_factory(slots, kind, source, factors)
-            slots.append(size if length == 1 else length)
+            if length != size:  # asked first, since a length that depends on data cannot be compared with 1
+                if 1 not in (length, size):
+                    raise error_factory(slots, kind, source, factors)
+                length = size if length == 1 else length
+            slots.append(length)
         elif kind == CHECK_NONEMPTY:
             if slots[source] == 0 if is_zero_size is None else is_zero_size(slots[source]):
                 raise error_factory(slots, kind, source, factors)

@@ -100,12 +100,12 @@ class MixSpec(LayerSpec):
             try:
                 product = product + bias
             except Exception as error:
-                failure = convert_error_for_caller(
+                error = convert_error_for_caller(
                     error, "EinMix", (product, bias), self.pattern.text, self.pattern.sizes
                 )
-                if failure is None:
+                if not isinstance(error, PlaitError):
                     raise
-                raise failure from failure.__cause__
+                raise error from error.__cause__
         return product if self.grouping is None else self.grouping.rearrange(product)
 
     def output_shape(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:

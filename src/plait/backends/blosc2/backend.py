@@ -20,11 +20,16 @@ MAX_PART_ELEMENTS = 1 << 20
 """The number of elements up to which a part of an array is decompressed at once."""
 
 
+def _compute(expression: Any) -> Any:
+    """Return the compressed array of a lazy expression; Blosc2 cannot compute one without elements."""
+    return expression.compute() if prod(expression.shape) else blosc2.empty(expression.shape, dtype=expression.dtype)
+
+
 def _to_array(tensor: Any) -> Any:
     """Return a compressed array of a lazy expression, a NumPy array or a scalar."""
     if isinstance(tensor, blosc2.NDArray):
         return tensor
-    return tensor.compute() if isinstance(tensor, blosc2.LazyArray) else blosc2.asarray(np.asarray(tensor))
+    return _compute(tensor) if isinstance(tensor, blosc2.LazyArray) else blosc2.asarray(np.asarray(tensor))
 
 
 def _parts(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
@@ -184,11 +189,20 @@ class Blosc2Backend(Backend):
 
     @staticmethod
     def concat(tensors: Sequence[Any], axis: int) -> Any:
-        return blosc2.concat([_to_array(tensor) for tensor in tensors], axis=axis)
+        dtype = np.result_type(*[tensor.dtype for tensor in tensors])
+        arrays = [_cast(tensor, dtype) for tensor in tensors]
+        with_elements = [array for array in arrays if array.size]  # others end the process in Blosc2's own function
+        if len(with_elements) > 1:
+            return blosc2.concat(with_elements, axis=axis)
+        if with_elements:
+            return with_elements[0]
+        shape = list(arrays[0].shape)
+        shape[axis] = sum([array.shape[axis] for array in arrays])
+        return blosc2.empty(shape, dtype=dtype)
 
     @staticmethod
     def stack(tensors: Sequence[Any]) -> Any:
-        return blosc2.stack([_to_array(tensor) for tensor in tensors])
+        return Blosc2Backend.concat([_reshape(tensor, (1, *tensor.shape)) for tensor in tensors], 0)
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
@@ -211,7 +225,7 @@ class LazyExpressionBackend(WrapperBackend):
     name = "blosc2"
 
     def unwrap(self, wrapper: Any) -> Any:
-        return wrapper.compute()
+        return _compute(wrapper)
 
 
 def create_backend(tensor_type: type) -> Backend:

@@ -17,6 +17,7 @@ from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names, promote_numpy_dtypes
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
+from plait.backends.numpy.reductions import without_infinity_warnings
 from plait.backends.registry import backend_for_type
 
 _ARRAY_API_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` needs
@@ -46,8 +47,6 @@ def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 _logsumexp = build_logsumexp(_max_or_zero_if_infinite, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
-_ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")
-"""Silences warnings: log(0) is -inf, and a difference between large numbers may overflow."""
 
 
 class ChainerBackend(Backend):
@@ -65,7 +64,7 @@ class ChainerBackend(Backend):
         cast=F.cast,
         overrides={
             "var": build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor, F.mean),
-            "logsumexp": _ignore_infinity_warnings(_logsumexp),  # F.logsumexp gives NaN where the maximum is infinite
+            "logsumexp": without_infinity_warnings(_logsumexp),  # F.logsumexp gives NaN where the maximum is infinite
         },
         unsupported_empty=("mean", "var", "std", "logsumexp"),  # Chainer divides by 0, or raises an error
     )

@@ -84,9 +84,20 @@ class CubedBackend(ArrayAPIBackend):
 
     @staticmethod
     def concat(tensors: Sequence[Any], axis: int) -> Any:
+        shape = list(tensors[0].shape)
+        shape[axis] = sum([tensor.shape[axis] for tensor in tensors])
+        if 0 in shape:  # Cubed's own fails when it is computed
+            return xp.zeros(tuple(shape), dtype=xp.result_type(*tensors), spec=tensors[0].spec)
         chunks = list(tensors[0].chunksize)
         chunks[axis] = max(1, *[tensor.chunksize[axis] for tensor in tensors])
         return xp.concat([cubed.rechunk(tensor, tuple(chunks)) for tensor in tensors], axis=axis)
+
+    @staticmethod
+    def stack(tensors: Sequence[Any]) -> Any:
+        if 0 in tensors[0].shape:  # as above
+            shape = (len(tensors), *tensors[0].shape)
+            return xp.zeros(shape, dtype=xp.result_type(*tensors), spec=tensors[0].spec)
+        return xp.stack(tensors)
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:

@@ -20,8 +20,8 @@ def einsum_by_pairs(equation: str, *tensors: Any) -> Any:
     arrays = [da.asanyarray(tensor) for tensor in tensors]
     result = np.result_type(*[array.dtype for array in arrays])  # Dask's sums over chunks would widen integers
     dtype = np.dtype(np.float32) if is_low_precision(result) else np.dtype(byte_integer_name(result) or result)
-    is_narrow = is_low_precision(result) or dtype != result
-    arrays = [array.astype(dtype) if is_narrow or is_low_precision(array.dtype) else array for array in arrays]
+    # of all, since a product of two narrower ones would overflow, or be the conjunction of two bools
+    arrays = [array if array.dtype == dtype else array.astype(dtype) for array in arrays]
     terms, output = replace_ellipsis(equation, [array.ndim for array in arrays])
     arrays = [_align_diagonal_chunks(term, array) for term, array in zip(terms, arrays, strict=True)]
     for numbers in _contraction_path(terms, output, arrays):

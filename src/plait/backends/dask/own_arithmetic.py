@@ -18,19 +18,22 @@ from dask.highlevelgraph import HighLevelGraph
 
 from plait.backends.interface import ReductionFunction
 from plait.backends.numpy.backend import NumpyBackend
-from plait.backends.numpy.own_arithmetic import has_plain_arithmetic, stack_of_classes
+from plait.backends.numpy.own_arithmetic import has_plain_arithmetic, has_units, stack_of_classes, with_magnitude
 from plait.backends.registry import backend_for_type
 
 
 def has_own_arithmetic(tensor: Any) -> bool:
-    """Return whether the chunks of an array are of a subclass of NumPy's arrays that is not plain."""
+    """Return whether the chunks of an array are of a subclass of NumPy's arrays that is not plain, or quantities."""
     meta = getattr(tensor, "_meta", tensor)
-    return isinstance(meta, np.ndarray) and not has_plain_arithmetic(type(meta))
+    return has_units(meta) or (isinstance(meta, np.ndarray) and not has_plain_arithmetic(type(meta)))
 
 
 def _one_element(tensor: Any) -> Any:
     """Return an array of the class of the chunks and of the rank of the array, with one element, which is 1."""
-    return np.ones_like(getattr(tensor, "_meta", tensor), shape=(1,) * tensor.ndim)
+    meta = getattr(tensor, "_meta", tensor)
+    if has_units(meta):  # which numpy.ones_like drops
+        return with_magnitude(meta, np.ones((1,) * tensor.ndim, meta.dtype))
+    return np.ones_like(meta, shape=(1,) * tensor.ndim)
 
 
 def reduction_keeping_chunk_class(name: str, reduce: ReductionFunction) -> ReductionFunction:

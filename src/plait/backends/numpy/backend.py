@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,7 +78,7 @@ class NumpyBackend(Backend):
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         if issubclass(tensor_type, np.ndarray) and tensor_type is not np.ndarray:
             self.expand, self.concat, self.stack = (
-                partial(np.broadcast_to, subok=True),
+                _expand_any_class,
                 _concat_any_classes,
                 _stack_any_classes,
             )
@@ -143,6 +142,13 @@ def _is_masked_array_type(tensor_type: type) -> bool:
     """
     masked_array = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)  # None while another thread imports it
     return masked_array is not None and issubclass(tensor_type, masked_array)
+
+
+def _expand_any_class(tensor: Any, shape: Sequence[int]) -> Any:
+    """Broadcast an array of a subclass, such as one with units."""
+    if not tensor.ndim:
+        tensor = tensor.reshape((1,) * len(shape))  # unyt has a class of its own for rank 0
+    return np.broadcast_to(tensor, shape, subok=True)
 
 
 def _expand_masked(tensor: Any, shape: Sequence[int]) -> Any:

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.interface import ReductionFunction
+from plait.backends.common.reductions import build_accurate_logsumexp
+from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.numpy.dtypes import is_builtin_dtype
 from plait.backends.reduction_rules import is_low_precision
+from plait.backends.registry import common_backend
 from plait.errors import PlaitError, make_error
 
 AXIS_BY_AXIS_REDUCTIONS = frozenset({"sum", "prod", "min", "max", "any", "all"})
@@ -28,6 +30,24 @@ _MAX_PRODUCTS = 1 << 20
 def has_plain_arithmetic(cls: Any) -> bool:
     """Whether the arrays of a class are NumPy's own: plain arrays, scalars, and memory-mapped files."""
     return cls in (np.ndarray, np.memmap) or (issubclass(cls, np.generic) and cls.__module__ == "numpy")
+
+
+def has_units(tensor: Any) -> bool:
+    """Whether a tensor holds an array and its unit, as a quantity of pint does; not an array of a subclass."""
+    return not isinstance(tensor, np.ndarray) and hasattr(tensor, "magnitude") and hasattr(tensor, "units")
+
+
+def magnitude_of_another_class(tensor: Any) -> Any:
+    """Return the array inside a quantity, such as pint's, that is no plain one; ``None`` for all other tensors.
+
+    NumPy's functions that move elements treat such an array as a plain one, and lose a mask.
+    """
+    return None if not has_units(tensor) or has_plain_arithmetic(type(tensor.magnitude)) else tensor.magnitude
+
+
+def with_magnitude(tensor: Any, magnitude: Any) -> Any:
+    """Return a quantity of the same class and unit with another array inside."""
+    return type(tensor)(magnitude, tensor.units)
 
 
 def describe_error(error: Exception) -> str:
@@ -92,6 +112,8 @@ class _FunctionsForEinsumByMatmul:
     def matmul(left: Any, right: Any) -> Any:
         """Multiply the matrices in the last two dimensions, by the operator ``@`` if the classes define it."""
         classes = type(left), type(right)
+        if _holds_masked_array(left) or _holds_masked_array(right):
+            return _multiply_and_sum(left, right)
         if all(map(_defines_matmul, classes)) and all(is_builtin_dtype(tensor.dtype) for tensor in (left, right)):
             try:
                 return left @ right
@@ -102,6 +124,12 @@ class _FunctionsForEinsumByMatmul:
                     raise
         product = _multiply_filled(left, right) if np.ma.MaskedArray in classes else None
         return _multiply_and_sum(left, right) if product is None else product
+
+
+def _holds_masked_array(tensor: Any) -> bool:
+    """Whether a masked array is inside a quantity, or makes the chunks of one; their ``@`` reads what is masked."""
+    magnitude = magnitude_of_another_class(tensor)
+    return isinstance(getattr(magnitude, "_meta", magnitude), np.ma.MaskedArray)
 
 
 def _defines_matmul(cls: Any) -> bool:
@@ -117,9 +145,11 @@ def _defines_matmul(cls: Any) -> bool:
 def _multiply_filled(left: Any, right: Any) -> Any:
     """Multiply masked matrices by two plain products: of the elements, with 0 where masked, and of the masks.
 
-    Return ``None`` where that is not the product: a masked 0 times infinity is NaN.
+    Return ``None`` where that is not the product: a masked 0 times infinity is NaN, and a sum of no elements is 0.
     """
     if not all(type(each) in (np.ma.MaskedArray, np.ndarray) and each.dtype.kind in "biufc" for each in (left, right)):
+        return None
+    if not left.shape[-1]:
         return None
     with np.errstate(all="ignore"):
         product = np.ma.filled(left, 0) @ np.ma.filled(right, 0)
@@ -184,21 +214,55 @@ def var_by_arithmetic(tensor: Any, axes: tuple[int, ...]) -> Any:
 def logsumexp_by_arithmetic(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the logarithm of the sum of exponentials by the functions of the array's class."""
     with np.errstate(divide="ignore", over="ignore"):  # log 0 is -inf, and exp(inf) is inf
-        peak = reduce_axis_by_axis("max", np.max, tensor, axes)
-        peak = np.where(np.isfinite(peak), peak, np.zeros_like(peak))
-        shape = tuple([1 if axis in axes else size for axis, size in enumerate(tensor.shape)])
-        total = reduce_axis_by_axis("sum", np.sum, np.exp(tensor - np.reshape(peak, shape)), axes)
-        return np.log(total) + peak
+        return _logsumexp(tensor, axes)
+
+
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Return the maximum with dimensions kept, or 0 where it is infinite or there are no elements."""
+    shape = tuple([1 if axis in axes else size for axis, size in enumerate(tensor.shape)])
+    if 0 in tensor.shape:
+        return np.zeros(shape, tensor.dtype)
+    peak = reduce_axis_by_axis("max", np.max, tensor, axes)
+    return np.reshape(np.where(np.isfinite(peak), peak, np.zeros_like(peak)), shape)
+
+
+_logsumexp = build_accurate_logsumexp(
+    _max_or_zero_if_infinite,
+    np.exp,
+    lambda tensor, axes: reduce_axis_by_axis("sum", np.sum, tensor, axes),
+    np.log,
+    np.log1p,
+    lambda tensor: (tensor == 0).astype(tensor.dtype),
+    lambda tensor, axes: np.reshape(tensor, [size for axis, size in enumerate(tensor.shape) if axis not in axes]),
+)
 
 
 def concat_of_classes(tensors: Sequence[Any], axis: int) -> Any:
     """Concatenate arrays of any classes, so that masks, units and attributes are kept wherever they are in the list."""
+    if any(magnitude_of_another_class(tensor) is not None for tensor in tensors):
+        return _join_magnitudes(tensors, lambda backend, magnitudes: backend.concat(magnitudes, axis))
     return _join(tensors, lambda module, tensors: module.concatenate(tensors, axis), axis)
 
 
 def stack_of_classes(tensors: Sequence[Any]) -> Any:
     """Stack arrays of any classes along a new first dimension, as `concat_of_classes` concatenates them."""
+    if any(magnitude_of_another_class(tensor) is not None for tensor in tensors):
+        return _join_magnitudes(tensors, lambda backend, magnitudes: backend.stack(magnitudes))
     return _join(tensors, lambda module, tensors: module.stack(tensors), None)
+
+
+def _join_magnitudes(tensors: Sequence[Any], join: Callable[[Backend, Sequence[Any]], Any]) -> Any:
+    """Join quantities by ``join(backend, arrays)`` of the arrays inside, in the unit of the first of them."""
+    first = next(filter(has_units, tensors))
+    try:
+        _check_elements_can_be_added(tensors)
+        quantities = [tensor if has_units(tensor) else type(first)(tensor, "") for tensor in tensors]
+        magnitudes = [quantity.to(first.units).magnitude for quantity in quantities]
+    except (PlaitError, MemoryError, Warning):
+        raise
+    except Exception as error:  # each class has errors of its own, such as those of units
+        raise joining_error(tensors, error) from error
+    return with_magnitude(first, join(common_backend(tuple(map(type, magnitudes))), magnitudes))
 
 
 def _join(tensors: Sequence[Any], join: Callable[[Any, Sequence[Any]], Any], axis: int | None) -> Any:

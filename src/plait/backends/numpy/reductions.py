@@ -42,6 +42,19 @@ def _zero_indicator(tensor: Any) -> Any:
     return (tensor == 0).astype(tensor.dtype)
 
 
+def without_infinity_warnings(reduce: ReductionFunction) -> ReductionFunction:
+    """Return a reduction that gives no warning: log(0) is -inf, and a difference between large numbers may overflow.
+
+    `numpy.errstate` is no decorator here: before NumPy 2 all threads would share the state that it restores.
+    """
+
+    def reduce_without_warnings(tensor: Any, axes: tuple[int, ...]) -> Any:
+        with np.errstate(divide="ignore", over="ignore"):
+            return reduce(tensor, axes)
+
+    return reduce_without_warnings
+
+
 UFUNC_BY_REDUCTION: dict[str, Any] = {
     "min": np.minimum,
     "max": np.maximum,
@@ -79,11 +92,9 @@ def reductions_for_array_type(cls: Any) -> ReductionTable:
         var_by_arithmetic,
     )
 
-    # log(0) is -inf, and a difference between large numbers may overflow
-    ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")
     overrides: dict[str | tuple[str, str | None], ReductionFunction] = {("var", "other"): var_by_arithmetic}
     if has_plain_arithmetic(cls):
-        overrides["logsumexp"] = ignore_infinity_warnings(
+        overrides["logsumexp"] = without_infinity_warnings(
             build_accurate_logsumexp(
                 _max_or_zero_if_infinite, np.exp, np.add.reduce, np.log, np.log1p, _zero_indicator, np.squeeze
             )

@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 from pytensor.compile import SharedVariable
 from pytensor.gradient import disconnected_grad
 from pytensor.graph import Constant
+from pytensor.scalar import upcast
 
 from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.lazy_sizes import LazySizeBackend
@@ -88,6 +89,9 @@ class PyTensorBackend(LazySizeBackend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
+        dtypes = [str(tensor.dtype) for tensor in tensors]
+        if len({*dtypes}) > 1:  # PyTensor's einsum would promote two at a time
+            tensors = tuple([tensor.astype(upcast(*dtypes)) for tensor in tensors])
         terms, output, operands = replace_ellipsis_and_squeeze(
             equation, tensors, [_static_shape(tensor) for tensor in tensors], pt.squeeze
         )

@@ -17,6 +17,7 @@ from plait.backends.torch.element_types import (
     build_emulated_reduction,
     einsum,
 )
+from plait.backends.torch.symbolic_lengths import HAS_GUARD_OR_FALSE, guard_or_false
 from plait.backends.torch.tracing import exclude_frames_from_dynamo
 
 if TYPE_CHECKING:
@@ -46,19 +47,6 @@ _WIDE_DTYPE_FOR_NUMPY = {
     **dict.fromkeys(FLOAT8_DTYPES, torch.float32),
 }
 """For each element type that NumPy lacks, the wider one to which tensors are cast before they become NumPy arrays."""
-
-
-_HAS_GUARD_OR_FALSE: bool = torch.__version__ >= (2, 8)
-"""Whether PyTorch has ``guard_or_false``; Dynamo of an older release cannot trace an import that fails."""
-
-
-def _guard_or_false(condition: Any) -> bool:
-    """Return whether a condition on symbolic sizes is true, false if it depends on data."""
-    if not _HAS_GUARD_OR_FALSE:
-        return bool(condition)
-    from torch.fx.experimental.symbolic_shapes import guard_or_false
-
-    return bool(guard_or_false(condition))
 
 
 class TorchBackend(Backend):
@@ -113,12 +101,12 @@ class TorchBackend(Backend):
         return isinstance(size, torch.Tensor) and torch.jit.is_tracing()
 
     def is_zero_size(self, size: Any) -> bool | None:
-        if _guard_or_false(size == 0):
+        if guard_or_false(size == 0):
             return True
-        return False if _guard_or_false(size != 0) else None
+        return False if guard_or_false(size != 0) else None
 
     def sizes_differ(self, size: Any, other: Any) -> bool:
-        return _guard_or_false(size != other)
+        return guard_or_false(size != other)
 
     def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return not torch.jit.is_tracing() and not any(isinstance(tensor, Proxy) for tensor in tensors)
@@ -136,7 +124,7 @@ def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
     count = tensor.numel()
     if not isinstance(count, torch.SymInt) and not torch.compiler.is_compiling():
         return torch.logsumexp(tensor, axes)
-    if _guard_or_false(count == 0) or _guard_or_false(count != 0):
+    if guard_or_false(count == 0) or guard_or_false(count != 0):
         return torch.logsumexp(tensor, axes)
     peak = torch.amax(tensor, axes, keepdim=True).detach()
     peak = torch.where(torch.isfinite(peak), peak, 0)
@@ -154,7 +142,7 @@ _REDUCTIONS: dict[str, ReductionFunction] = {
     "all": torch.all,
     "std": partial(torch.std, correction=0),
     "var": partial(torch.var, correction=0),
-    "logsumexp": _logsumexp if _HAS_GUARD_OR_FALSE else torch.logsumexp,
+    "logsumexp": _logsumexp if HAS_GUARD_OR_FALSE else torch.logsumexp,
 }
 
 

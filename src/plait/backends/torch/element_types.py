@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch.fx import Proxy
 
-from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names
+from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names, promote_dtype_names
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import ReductionFunction
 from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS
+from plait.backends.torch.symbolic_lengths import einsum_of_any_lengths
 
 FLOAT8_DTYPES = tuple([dtype for name in dir(torch) if name.startswith("float8_") and (dtype := getattr(torch, name))])
 _UNSIGNED_DTYPES = tuple([getattr(torch, name) for name in ("uint16", "uint32", "uint64") if hasattr(torch, name)])
@@ -76,8 +77,14 @@ def _dtype_name(tensor: Any) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
+def _promote(names: tuple[str, ...]) -> str:
+    """Return the name of the element type to which these are promoted, without the cache that Dynamo warns of."""
+    promote = promote_dtype_names
+    return promote.__wrapped__(names) if torch.compiler.is_compiling() else promote(names)
+
+
 _einsum_with_casts = EinsumWithCasts(
-    einsum=torch.einsum,
+    einsum=einsum_of_any_lengths,
     cast=_cast,
     name=_dtype_name,
     compute_names=compute_names(
@@ -87,6 +94,7 @@ _einsum_with_casts = EinsumWithCasts(
             *[("complex32", "complex64"), ("uint16", "int32"), ("uint32", "int64"), ("uint64", "int64")],
         ],
     ),
+    promote=_promote,
 )
 """An einsum of operands of any element types, also mixed.
 
@@ -105,7 +113,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
     is_mixed = any(tensor.dtype != dtype for tensor in tensors)
     if dtype in _NEEDS_CAST or (is_mixed and not _is_cast_by_autocast(tensors)):
         return _einsum_with_casts(equation, *tensors)
-    return torch.einsum(equation, *tensors)
+    return einsum_of_any_lengths(equation, *tensors)
 
 
 def _is_cast_by_autocast(tensors: Sequence[Any]) -> bool:
