@@ -157,7 +157,7 @@ def _callable_for_symbolic_sizes(
         )
     elif operation in ("einsum", CLASSICAL_EINSUM) and len(tensors) == 1:
         dtype = backend.dtype(tensors[0])
-        reduction_name = reduction_of_unary_einsum(backend, dtype)
+        reduction_name = reduction_of_unary_einsum(operation, backend, dtype)
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction_name, dtype)
     else:
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names)

@@ -15,13 +15,16 @@ from plait._notation.parser import normalize_name
 from plait._shapes.solver import (
     BROADCAST,
     CHECK_NONEMPTY,
+    ELLIPSIS_LABEL,
     PRODUCT,
     QUOTIENT,
     SIZE_OP_KINDS_WITH_RESULT,
     SizeOp,
     SolvedPattern,
     dimension_phrase_and_span,
+    slot_labels,
     tensor_label,
+    tensor_number_and_dimension,
 )
 from plait.errors import make_error, short_repr
 
@@ -59,14 +62,20 @@ def extend_slots(
             slots.append(total // size)
         elif kind == BROADCAST:
             length = slots[source]
-            if length != size and 1 not in (length, size):
+            is_stretched = _is_one(length, is_zero_size)
+            if not is_stretched and sizes_differ(length, size) and not _is_one(size, is_zero_size):
                 raise error_factory(slots, kind, source, factors)
-            slots.append(size if length == 1 else length)
+            slots.append(size if is_stretched else length)
         elif kind == CHECK_NONEMPTY:
             if slots[source] == 0 if is_zero_size is None else is_zero_size(slots[source]):
                 raise error_factory(slots, kind, source, factors)
         elif sizes_differ(slots[source], size):
             raise error_factory(slots, kind, source, factors)
+
+
+def _is_one(size: Any, is_zero_size: Callable[[Any], bool | None] | None) -> bool:
+    """Return whether a size is 1; a symbolic size, if that is known."""
+    return size == 1 if is_zero_size is None or type(size) is int else is_zero_size(size - 1) is True
 
 
 def compute_all_slots(
@@ -182,14 +191,15 @@ def size_op_error(
         shown_slots = [source] if source < dims else []
     else:
         where, _ = dimension_phrase_and_span(tree, ranks, source)
-        product = _format_product(solved, slots, factors)
+        is_letter = kind == BROADCAST and slot_labels(solved, ())[source] != ELLIPSIS_LABEL
+        product = _format_product(solved, slots, factors, source if is_letter else None)
         if not factors:
             message = f"{where} must have length 1, but has length {length}"
         elif kind == QUOTIENT and product.endswith("=0"):
             code, message = "PLT306", f"the other size in {where} cannot be inferred when {product}; pass it too"
         elif kind == QUOTIENT:
             code, message = "PLT302", f"{product} does not divide {where} (length {length})"
-        elif kind == BROADCAST:
+        elif kind == BROADCAST and not is_letter:
             message = f"{where} has length {length}, which does not broadcast with {slots[factors[0]]}"
         elif product == str(slots[factors[0]]):
             message = f"{where} must have length {product}, but has length {length}"
@@ -198,13 +208,34 @@ def size_op_error(
                 product = f"{product} in {dimension_phrase_and_span(tree, ranks, factors[0])[0]}"
                 shown_slots = sorted({factors[0], source})
             message = f"{where} has length {length}, but {product}"
+            message += _unit_axis_hint(solved, slots, source, factors)
     spans = [dimension_phrase_and_span(tree, ranks, slot)[1] for slot in shown_slots]
     return make_error(code, message, tree.text, spans, error_facts_from_slots(solved, slots))
 
 
-def _format_product(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:
-    """Return a product of sizes as text with the names of its axes: ``ph=3``, ``2``, ``h*p=6``."""
-    labels = dict(zip(solved.slots, solved.labels, strict=True))
-    names = "*".join([labels.get(factor, "?") for factor in factors])
+def _unit_axis_hint(solved: SolvedPattern, slots: Sequence[Any], source: int, factors: tuple[int, ...]) -> str:
+    """Return what to write in the named form for length 1 of an axis that another tensor has too; else ``""``."""
+    dims = sum(solved.ranks)
+    if solved.is_classical or len(factors) != 1 or len(solved.ranks) == 1:
+        return ""
+    lengths = {slot: slots[slot] for slot in (source, *factors) if slot < dims}
+    stretched = [slot for slot, length in lengths.items() if type(length) is int and length == 1]
+    tensors = {tensor_number_and_dimension(solved.ranks, slot)[0] for slot in lengths}
+    axes = sum(solved.inputs, ())[source]
+    if len(stretched) != 1 or len(tensors) != len(lengths) or len(axes) != 1:
+        return ""
+    number, _ = tensor_number_and_dimension(solved.ranks, stretched[0])
+    return f"; a named axis is not stretched, so write 1 instead of {solved.labels[axes[0]]} in tensor {number}"
+
+
+def _format_product(
+    solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...], source: int | None = None
+) -> str:
+    """Return a product of sizes as text with the names of its axes: ``ph=3``, ``2``, ``h*p=6``.
+
+    If ``source`` is the slot of a dimension, its axis gives the name.
+    """
+    labels = slot_labels(solved, ())
+    names = "*".join([labels.get(factor if source is None else source, "?") for factor in factors])
     size = str(multiply_sizes([slots[factor] for factor in factors]))
     return size if names == size else f"{names}={size}"
