@@ -350,14 +350,19 @@ def einsum(
             classes, shapes, dtypes = (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
         else:
             classes, shapes, dtypes = types_shapes_and_dtypes(tensors)
-        if sizes:
-            call = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes).call
-        else:
+        if not sizes:
             call = lookup_einsum_without_sizes(operation, pattern, classes, shapes, dtypes, options).call
+        elif operation == "einsum":
+            call = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes).call
+        else:  # arguments of NumPy's einsum
+            call = None
     except Exception:  # the arguments cannot be a key of the cache
         call = None
     if call is None:
-        operation, pattern, tensors = split_einsum_arguments(operands)
+        try:
+            operation, pattern, tensors = split_einsum_arguments(operands)
+        except PlaitError as error:
+            raise shorten_traceback(error) from None
     try:
         return call_uncached(operation, tensors, pattern, sizes, "", options) if call is None else call(*tensors)
     except Exception as error:

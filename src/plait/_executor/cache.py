@@ -17,6 +17,12 @@ from plait._caches import clearable_lru_cache, register_clear_function
 MAX_CACHED_CALLS = 4096
 """The largest number of calls, each a pattern with shape, type and sizes, that each of the two caches keeps."""
 
+CLASSICAL_EINSUM = "classical"
+"""The operation name of an einsum whose equation has the classical form, such as ``"ij,jk->ik"``."""
+
+INTERLEAVED_EINSUM = "interleaved"
+"""The operation name of an einsum in the interleaved form, until the axis numbers have become an equation."""
+
 _BUILD_STATE_LOCK = allocate_lock()
 """Held while an entry changes to built or failed, not while it is built: two threads may build it, with one result."""
 
@@ -39,6 +45,8 @@ class CachedCall:
     def __init__(
         self, operation: str, pattern: str, tensor_type: Any, shape: Any, /, *extra_key: Any, **sizes: Any
     ) -> None:
+        if not isinstance(pattern, str):
+            raise TypeError  # a mistake, or the axis numbers of the interleaved form of an einsum
         dimensions = shape_for_cache_key_or_error(operation, tensor_type, shape, extra_key, sizes)
         self._build_arguments: Any = operation, pattern, tensor_type, dimensions, extra_key, sizes
         self.call: Callable[..., Any] | None = self._build_and_call
@@ -160,11 +168,20 @@ TYPES_WITH_LIST_SHAPE: set[type] = set()
 
 
 def split_einsum_arguments(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
-    """Return the operation (``"einsum"`` or ``"classical"``), the pattern and the tensors of a call of ``einsum``."""
+    """Return the form of a call of ``einsum``, its pattern or equation, and its tensors.
+
+    The form is ``"einsum"`` for patterns of names, ``"classical"`` or ``"interleaved"``.
+    """
     if len(operands) < 2:
         raise TypeError("einsum() needs tensors and a pattern, or an equation and tensors")
-    if isinstance(operands[0], str) and not isinstance(operands[-1], str):
-        return "classical", operands[0], operands[1:]
+    if isinstance(operands[-1], str):
+        return "einsum", operands[-1], operands[:-1]
+    if isinstance(operands[0], str):
+        return CLASSICAL_EINSUM, operands[0], operands[1:]
+    from plait._notation.interleaved import is_interleaved, split_interleaved_arguments
+
+    if is_interleaved(operands):
+        return INTERLEAVED_EINSUM, *split_interleaved_arguments(operands)
     return "einsum", operands[-1], operands[:-1]
 
 
@@ -196,7 +213,7 @@ def lookup_arguments(
     operation: str, tensor_types: Any, shapes: Any, dtypes: Any, reduction: Any, options: Any
 ) -> tuple[Any, ...]:
     """Return the positional arguments of `lookup` after the pattern, without the strides that ``view`` adds."""
-    if operation in ("einsum", "classical"):
+    if operation in ("einsum", CLASSICAL_EINSUM):
         return tensor_types, shapes, dtypes, options
     (tensor_type,), (shape,) = tensor_types, shapes
     return (tensor_type, shape, reduction, dtypes[0]) if operation == "reduce" else (tensor_type, shape)

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from plait._caches import clearable_lru_cache
+from plait._executor.cache import CLASSICAL_EINSUM
 from plait._executor.executable import (
     Executable,
     with_object_dtype_errors,
@@ -39,9 +40,6 @@ from plait.errors import PlaitError, make_error, mark_as_unchanged
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plait._executor.einsum_options import OptionValues
-
-CLASSICAL_EINSUM = "classical"
-"""The operation name of an einsum whose equation has the classical form, such as ``"ij,jk->ik"``."""
 
 
 @clearable_lru_cache(maxsize=1024)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from plait._executor.cache import TYPES_WITH_LIST_SHAPE, lookup, lookup_arguments
+from plait._executor.cache import CLASSICAL_EINSUM, TYPES_WITH_LIST_SHAPE, lookup, lookup_arguments
 from plait._executor.compile import (
-    CLASSICAL_EINSUM,
     add_error_context,
     build_callable,
     build_executable,

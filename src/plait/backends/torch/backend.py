@@ -72,6 +72,11 @@ class TorchBackend(Backend):
     stack = staticmethod(torch.stack)
     einsum = staticmethod(einsum)
     view = staticmethod(lambda tensor, shape: tensor.view(shape))
+    tensor_from_number = staticmethod(
+        lambda number, tensor: torch.scalar_tensor(
+            number, dtype=torch.result_type(tensor, number), device=tensor.device
+        )
+    )
 
     def __init__(self, tensor_type: type) -> None:
         if tensor_type in (torch.Tensor, torch.nn.Parameter):
