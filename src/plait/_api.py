@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from plait._executor.cache import lookup, lookup_einsum_without_sizes, split_einsum_arguments, types_shapes_and_dtypes
+from plait._executor.cache import lookup, lookup_einsum_without_sizes, types_shapes_and_dtypes
 from plait._executor.dynamo import (
     call_under_dynamo,
     einsum_under_dynamo,
@@ -17,6 +17,7 @@ from plait._executor.dynamo import (
     parse_shape_under_dynamo,
     unpack_under_dynamo,
 )
+from plait._executor.einsum_forms import split_einsum_arguments
 from plait._executor.options import CURRENT_OPTIONS, options_with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait._executor.uncached_dispatch import call_uncached, convert_error_for_caller

@@ -13,15 +13,10 @@ from functools import _CacheInfo
 from typing import Any, ClassVar
 
 from plait._caches import clearable_lru_cache, register_clear_function
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 
 MAX_CACHED_CALLS = 4096
 """The largest number of calls, each a pattern with shape, type and sizes, that each of the two caches keeps."""
-
-CLASSICAL_EINSUM = "classical"
-"""The operation name of an einsum whose equation has the classical form, such as ``"ij,jk->ik"``."""
-
-INTERLEAVED_EINSUM = "interleaved"
-"""The operation name of an einsum in the interleaved form, until the axis numbers have become an equation."""
 
 _BUILD_STATE_LOCK = allocate_lock()
 """Held while an entry changes to built or failed, not while it is built: two threads may build it, with one result."""
@@ -165,24 +160,6 @@ lookup_einsum_without_sizes.__wrapped__ = _fail_lookup_under_dynamo
 
 TYPES_WITH_LIST_SHAPE: set[type] = set()
 """The types of tensors whose shape is a list, which cannot be a cache key."""
-
-
-def split_einsum_arguments(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
-    """Return the form of a call of ``einsum``, its pattern or equation, and its tensors.
-
-    The form is ``"einsum"`` for patterns of names, ``"classical"`` or ``"interleaved"``.
-    """
-    if len(operands) < 2:
-        raise TypeError("einsum() needs tensors and a pattern, or an equation and tensors")
-    if isinstance(operands[-1], str):
-        return "einsum", operands[-1], operands[:-1]
-    if isinstance(operands[0], str):
-        return CLASSICAL_EINSUM, operands[0], operands[1:]
-    from plait._notation.interleaved import is_interleaved, split_interleaved_arguments
-
-    if is_interleaved(operands):
-        return INTERLEAVED_EINSUM, *split_interleaved_arguments(operands)
-    return "einsum", operands[-1], operands[:-1]
 
 
 def types_shapes_and_dtypes(tensors: Any) -> tuple[Any, Any, Any]:

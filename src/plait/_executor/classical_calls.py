@@ -9,13 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from plait._executor.cache import (
-    CLASSICAL_EINSUM,
-    INTERLEAVED_EINSUM,
-    lookup,
-    lookup_einsum_without_sizes,
-    types_shapes_and_dtypes,
-)
+from plait._executor.cache import lookup, lookup_einsum_without_sizes, types_shapes_and_dtypes
+from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM
 from plait._executor.uncacheable_calls import run_uncacheable_call
 from plait._shapes.solver import unknown_size_name_error
 from plait.backends.interface import Backend

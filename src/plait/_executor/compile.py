@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from plait._caches import clearable_lru_cache
-from plait._executor.cache import CLASSICAL_EINSUM
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.executable import (
     Executable,
     with_object_dtype_errors,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any
 
-from plait._executor.cache import CLASSICAL_EINSUM, INTERLEAVED_EINSUM, split_einsum_arguments
+from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM, split_einsum_arguments
 from plait._executor.options import options_with_backend_kwargs
 from plait._executor.tracer_hooks import assume_constant
 

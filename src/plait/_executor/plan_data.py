@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._executor.cache import CLASSICAL_EINSUM
 from plait._executor.compile import check_and_solve, lower_pattern, sizes_to_ints
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE, assume_constant, assume_constant_or_error
 from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name

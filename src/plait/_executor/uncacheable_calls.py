@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from plait._executor.cache import CLASSICAL_EINSUM, TYPES_WITH_LIST_SHAPE, lookup, lookup_arguments
+from plait._executor.cache import TYPES_WITH_LIST_SHAPE, lookup, lookup_arguments
 from plait._executor.compile import (
     add_error_context,
     build_callable,
@@ -16,6 +16,7 @@ from plait._executor.compile import (
     reduction_of_unary_einsum,
     sizes_to_ints,
 )
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.executable import with_unchanged_errors
 from plait._executor.plan_data import plan_to_tuples, run_plan_data
 from plait._executor.tensors import (

@@ -10,8 +10,6 @@ from typing import Any
 
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import (
-    CLASSICAL_EINSUM,
-    INTERLEAVED_EINSUM,
     TYPES_WITH_LIST_SHAPE,
     lookup,
     lookup_arguments,
@@ -19,6 +17,7 @@ from plait._executor.cache import (
     types_shapes_and_dtypes,
 )
 from plait._executor.dynamo import call_under_dynamo
+from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM
 from plait._executor.tracer_hooks import dynamo_substitute
 from plait.errors import PlaitError, shorten_traceback
 
