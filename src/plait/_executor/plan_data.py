@@ -13,7 +13,7 @@ from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_r
 from plait._plan.graph import Plan, input_and_output_shapes
 from plait._plan.nodes import Contract, Reshape, Shape
 from plait._shapes.sizes import SizeErrorFactory, extend_slots, extend_symbolic_slots, size_op_error
-from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
+from plait._shapes.solver import PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
 from plait.backends.interface import Backend
 
 AxisSlotsByDimension: TypeAlias = "tuple[tuple[int, ...], ...]"
@@ -64,8 +64,8 @@ def plan_to_tuples(plan: Plan) -> PlanData:
         solved.size_names,
         solved.constants,
         plan.size_ops,
-        _find_size_slots_read(plan, node_slots, (*SIZE_OP_KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
-        _find_size_slots_read(plan, node_slots, SIZE_OP_KINDS_WITH_RESULT),
+        _find_size_slots_read(plan, node_slots, with_checks=True),
+        _find_size_slots_read(plan, node_slots, with_checks=False),
         tuple(steps),
         plan.outputs,
     )
@@ -80,15 +80,16 @@ def _axis_slots_by_product_slot(plan: Plan) -> dict[int, tuple[int, ...]]:
     return {**axes, **{solved.slot_count + number: op.factors for number, op in enumerate(products)}}
 
 
-def _find_size_slots_read(plan: Plan, node_slots: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:
-    """Return the slots that a node, or a size operation of these kinds, reads."""
-    ops = [op for op in plan.size_ops if op.kind in kinds]
-    slots_read = {
-        *node_slots,
-        *[slot for op in ops for slot in op.factors],
-        *[op.source for op in ops if op.kind != PRODUCT],
-    }
-    return tuple(sorted(slots_read))
+def _find_size_slots_read(plan: Plan, node_slots: list[int], *, with_checks: bool) -> tuple[int, ...]:
+    """Return the slots that a node reads, or a size operation: of all of them, or of those whose result is read."""
+    needed = {*node_slots}
+    result = plan.solved.initial_slot_count + sum(op.kind in SIZE_OP_KINDS_WITH_RESULT for op in plan.size_ops)
+    for op in reversed(plan.size_ops):
+        has_result = op.kind in SIZE_OP_KINDS_WITH_RESULT
+        result -= has_result
+        if with_checks or (has_result and result in needed):
+            needed |= {*op.factors, *(() if op.kind == PRODUCT else (op.source,))}
+    return tuple(sorted(needed))
 
 
 def run_plan_data(
