@@ -11,14 +11,15 @@ from typing import Any
 
 from plait._executor.cache import lookup, lookup_einsum_without_sizes, types_shapes_and_dtypes
 from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM
+from plait._executor.tensors import stack_lists_of_tensors
 from plait._executor.uncacheable_calls import run_uncacheable_call
 from plait._shapes.solver import unknown_size_name_error
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import make_error, short_repr
 
-_DEFAULT_BY_ARGUMENT = {"out": (), "dtype": (), "casting": ("safe",), "order": ("K", "k")}
-"""By argument that only NumPy arrays have, the values besides ``None`` that leave everything as it is."""
+_DEFAULTS_BY_ARGUMENT = {"out": (), "dtype": (), "casting": ("safe",), "order": ("K", "k")}
+"""By argument that only NumPy arrays have, the texts that change nothing, as ``None`` does."""
 
 _HINT_BY_ARGUMENT = {
     "out": "assign the result, or copy it to where you need it",
@@ -48,7 +49,7 @@ def run_classical_call(
     """
     sizes = dict(arguments)
     optimize = sizes.pop("optimize", None)
-    numpy_arguments = {name: sizes.pop(name) for name in _DEFAULT_BY_ARGUMENT if name in sizes}
+    given = {name: value for name in _DEFAULTS_BY_ARGUMENT if (value := sizes.pop(name, None)) is not None}
     if sizes and form == INTERLEAVED_EINSUM:
         raise unknown_size_name_error(next(iter(sizes)), (), equation)
     if optimize is not None and not isinstance(optimize, bool):
@@ -56,21 +57,20 @@ def run_classical_call(
 
         options = options_with_optimize(options, optimize)
     tensors = tensors_from_operands(operands)
-    numpy_arguments = {
-        name: value
-        for name, value in numpy_arguments.items()
-        if value is not None and not (isinstance(value, str) and value in _DEFAULT_BY_ARGUMENT[name])
-    }
-    if not numpy_arguments:
+    if all(isinstance(value, str) and value in _DEFAULTS_BY_ARGUMENT[name] for name, value in given.items()):
         return _call(equation, tensors, sizes, options)
+    tensors = stack_lists_of_tensors(tensors)
     backend = common_backend(tuple([type(tensor) for tensor in tensors]))
     if backend.name != "numpy":
-        raise _argument_error(next(iter(numpy_arguments)), backend)
+        raise _argument_error(next(iter(given)), backend)
     from plait.backends.numpy.einsum_arguments import einsum_with_arguments
 
-    if optimize not in (None, False) and arguments.get("casting") is None:
-        numpy_arguments["casting"] = "assign"
-    return einsum_with_arguments(lambda *arrays: _call(equation, arrays, sizes, options), tensors, **numpy_arguments)
+    return einsum_with_arguments(
+        lambda *arrays: _call(equation, arrays, sizes, options),
+        tensors,
+        **given,
+        is_optimized=optimize is not None and optimize is not False,
+    )
 
 
 def _call(equation: str, tensors: Sequence[Any], sizes: dict[str, Any], options: Any) -> Any:

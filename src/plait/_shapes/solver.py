@@ -284,7 +284,7 @@ _BACKEND_HINT = "the framework of the tensors computes the result"
 _HINTS_BY_ARGUMENT_NAME = {
     **dict.fromkeys(("optimize", "optimizer", "path", "slicing_opts"), _PATH_HINT),
     "memory_limit": _LIMIT_HINT,
-    "out": "plait always returns a new result",
+    "out": "elsewhere plait returns a new result",
     **dict.fromkeys(("dtype", "acc_dtype", "casting"), _CONVERT_HINT),
     "order": "plait does not promise a memory order; copy the result in the order that you need",
     **dict.fromkeys(("backend", "device", "stream"), _BACKEND_HINT),
@@ -302,6 +302,9 @@ _HINTS_BY_ARGUMENT_NAME = {
 }
 """Hints in the error for an unknown size, for names that are arguments of other libraries' functions."""
 
+CLASSICAL_ARGUMENT_NAMES = ("optimize", "out", "dtype", "casting", "order")
+"""The arguments of NumPy's einsum, which `plait.einsum` has in the classical and the interleaved form alone."""
+
 PARAMETER_NAMES = ("tensor", "pattern", "reduction")
 """The names that Python takes for arguments of the public functions, so that no size can be given with such a name."""
 
@@ -309,6 +312,9 @@ PARAMETER_NAMES = ("tensor", "pattern", "reduction")
 def unknown_size_name_error(name: str, axis_names: Collection[str], text: str) -> PlaitError:
     """Return the error for a given size whose name is not an axis of the pattern."""
     hint = _HINTS_BY_ARGUMENT_NAME.get(name)
+    if name in CLASSICAL_ARGUMENT_NAMES:
+        message = f"'{name}' is not an axis of the pattern; it is an argument of einsum in the classical form alone, "
+        return make_error("PLT203", f"{message}einsum(equation, *tensors, {name}=...); {hint}", text)
     end = f" or an argument of plait; {hint}" if hint else did_you_mean(name, axis_names)
     return make_error("PLT203", f"'{name}' is not an axis of the pattern{end}", text)
 

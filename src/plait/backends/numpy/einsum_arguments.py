@@ -36,6 +36,7 @@ def einsum_with_arguments(
     dtype: Any = None,
     casting: str | None = None,
     order: str | None = None,
+    is_optimized: bool = False,
 ) -> Any:
     """Call an einsum of arrays, with the arguments that ``numpy.einsum`` has.
 
@@ -44,9 +45,10 @@ def einsum_with_arguments(
         arrays: The operands, which are cast to the element type of the computation.
         out: The array to which the result is written. It may be one of the operands.
         dtype: The element type of the computation; without it, that to which the operands and ``out`` are promoted.
-        casting: Which casts of the operands and of the result are allowed. Without it, safe ones and, of the operands
-            to ``dtype``, those of the same kind; ``"assign"`` allows any cast to ``out``, as an assignment does.
+        casting: Which casts of the operands and of the result are allowed; without it ``"safe"``.
         order: The memory order of the result; ``"K"`` leaves it as it is.
+        is_optimized: Whether the caller gives ``optimize`` too. Then NumPy assigns the result to ``out``, which casts
+            without a check, if ``casting`` is not given.
 
     Returns:
         The result, or ``out``.
@@ -55,27 +57,25 @@ def einsum_with_arguments(
         BackendError: PLT516, an argument has a value that it cannot have, or a cast is not allowed.
         SizeError: PLT312, ``out`` has another shape than the result.
     """
-    rule = "safe" if casting is None else casting
-    memory_order = _memory_order(order)
-    if rule not in CASTING_RULES and rule != "assign":
+    rule: Any = casting or "safe"
+    if rule not in CASTING_RULES:
         raise make_error("PLT516", f"casting={short_repr(casting)} is none of {', '.join(map(repr, CASTING_RULES))}")
     if out is not None and not isinstance(out, np.ndarray):
         raise make_error("PLT516", f"out must be a NumPy array, not {type(out).__name__}: {short_repr(out)}")
-    compute_dtype = None
-    if dtype is not None:
-        compute_dtype = _element_type(dtype)
-    elif out is not None and rule != "assign":
+    memory_order = _memory_order(order)
+    assigns_out = is_optimized and casting is None
+    compute_dtype = None if dtype is None else _element_type(dtype)
+    if compute_dtype is None and out is not None and not assigns_out:
         compute_dtype = np.result_type(*arrays, out)
-    operand_rule = "safe" if rule == "assign" else rule
     if compute_dtype is not None:
-        arrays = [_cast_operand(array, compute_dtype, operand_rule, number) for number, array in enumerate(arrays)]
+        arrays = [_cast_operand(array, compute_dtype, rule, number) for number, array in enumerate(arrays)]
     result = einsum(*arrays)
     if out is None:
         return _in_memory_order(result, memory_order, arrays)
     if out.shape != np.shape(result):
         message = f"out has the shape {out.shape}, but the result has the shape {np.shape(result)}"
         raise make_error("PLT312", message)
-    if rule != "assign" and not np.can_cast(result.dtype, out.dtype, rule):
+    if not assigns_out and not np.can_cast(result.dtype, out.dtype, rule):
         raise _cast_error("the result", result.dtype, "out", out.dtype, rule)
     out[...] = result
     return out
