@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from plait._executor.cache import lookup, lookup_einsum_without_sizes, types_shapes_and_dtypes
+from plait._executor.compile import add_error_context
 from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM
 from plait._executor.tensors import stack_lists_of_tensors
 from plait._executor.uncacheable_calls import run_uncacheable_call
-from plait._shapes.solver import unknown_size_name_error
+from plait._notation.interleaved import axis_numbers
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
-from plait.errors import make_error, short_repr
+from plait.errors import PlaitError, make_error, short_repr
 
 _DEFAULTS_BY_ARGUMENT = {"out": (), "dtype": (), "casting": ("safe",), "order": ("K", "k")}
 """By argument that only NumPy arrays have, the texts that change nothing, as ``None`` does."""
@@ -47,16 +48,29 @@ def run_classical_call(
     Returns:
         The result, or ``out``.
     """
+    try:
+        return _run(form, equation, operands, arguments, options)
+    except PlaitError as error:
+        if all(hasattr(operand, "shape") for operand in operands):
+            add_error_context(error, equation, [operand.shape for operand in operands], {})
+        if form == INTERLEAVED_EINSUM and error.pattern is not None:
+            error.facts["axes"] = ", ".join([f"{letter} is {number}" for letter, number in axis_numbers(equation)])
+        raise
+
+
+def _run(form: str, equation: str, operands: Sequence[Any], arguments: dict[str, Any], options: Any) -> Any:
+    """Do what `run_classical_call` does, without the context of errors."""
     sizes = dict(arguments)
     optimize = sizes.pop("optimize", None)
     given = {name: value for name in _DEFAULTS_BY_ARGUMENT if (value := sizes.pop(name, None)) is not None}
     if sizes and form == INTERLEAVED_EINSUM:
-        raise unknown_size_name_error(next(iter(sizes)), (), equation)
+        message = f"'{next(iter(sizes))}' is not an argument of einsum in the interleaved form, which takes no sizes"
+        raise make_error("PLT203", message, equation)
     if optimize is not None and not isinstance(optimize, bool):
         from plait._executor.einsum_options import options_with_optimize
 
         options = options_with_optimize(options, optimize)
-    tensors = tensors_from_operands(operands)
+    tensors: Sequence[Any] = tensors_from_operands(operands)
     if all(isinstance(value, str) and value in _DEFAULTS_BY_ARGUMENT[name] for name, value in given.items()):
         return _call(equation, tensors, sizes, options)
     tensors = stack_lists_of_tensors(tensors)
@@ -114,7 +128,8 @@ def tensors_from_operands(operands: Sequence[Any]) -> list[Any]:
 
 def _tensor_from_number(number: Any, tensor: Any) -> Any:
     """Return a number as a tensor of rank 0 of the framework of another tensor."""
-    backend = backend_for_type(type(tensor))
+    cls: Any = type(tensor)
+    backend = backend_for_type(cls)
     if not isinstance(number, _NUMBER_TYPES):
         message = f"expected a tensor, not {type(number).__name__}: {short_repr(number)}"
         raise make_error("PLT501", f"{message}; make a tensor of {backend.name} of it")

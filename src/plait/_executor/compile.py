@@ -184,10 +184,11 @@ def build_einsum_callable(
     if dropped is not None:
         equation, remaining = dropped
         unstretched_shapes = [tuple(compress(shape, kept)) for shape, kept in zip(shapes, remaining, strict=True)]
-        lax = options and options._replace(strict=False)  # the equation was checked above
-        call = build_einsum_callable(operation, equation, tensor_types, unstretched_shapes, sizes, dtypes, lax)
+        unstretched_options = options and options._replace(strict=False)  # implicit sums are checked above
         return with_prepared_operands(
-            call,
+            build_einsum_callable(
+                operation, equation, tensor_types, unstretched_shapes, sizes, dtypes, unstretched_options
+            ),
             [
                 None if all(kept) else _squeeze_function(backend, shape, kept)
                 for shape, kept in zip(shapes, remaining, strict=True)

@@ -41,6 +41,15 @@ def split_interleaved_arguments(operands: tuple[Any, ...]) -> tuple[str, tuple[A
     return equation, operands[0 : 2 * count : 2]
 
 
+def axis_numbers(equation: str) -> list[tuple[str, int]]:
+    """Return each letter of an equation that `split_interleaved_arguments` made, with the number of its axis.
+
+    >>> axis_numbers("AB,Bc->Ac")
+    [('A', 0), ('B', 1), ('c', 28)]
+    """
+    return [(letter, number) for number, letter in enumerate(AXIS_LETTERS) if letter in equation]
+
+
 def _term(axes: Any) -> str:
     """Return the axis numbers of one tensor as a term of an equation."""
     if not (isinstance(axes, (list, tuple, range)) or _is_integer_array(axes)):
