@@ -61,11 +61,10 @@ def extend_slots(
                 raise error_factory(slots, kind, source, factors)
             slots.append(total // size)
         elif kind == BROADCAST:
-            length = slots[source]
-            is_stretched = _is_one(length, is_zero_size)
-            if not is_stretched and sizes_differ(length, size) and not _is_one(size, is_zero_size):
+            length = _broadcast_length_or_none(slots[source], size, sizes_differ)
+            if length is None:
                 raise error_factory(slots, kind, source, factors)
-            slots.append(size if is_stretched else length)
+            slots.append(length)
         elif kind == CHECK_NONEMPTY:
             if slots[source] == 0 if is_zero_size is None else is_zero_size(slots[source]):
                 raise error_factory(slots, kind, source, factors)
@@ -73,9 +72,19 @@ def extend_slots(
             raise error_factory(slots, kind, source, factors)
 
 
-def _is_one(size: Any, is_zero_size: Callable[[Any], bool | None] | None) -> bool:
-    """Return whether a size is 1; a symbolic size, if that is known."""
-    return size == 1 if is_zero_size is None or type(size) is int else is_zero_size(size - 1) is True
+def _broadcast_length_or_none(length: Any, other: Any, sizes_differ: Callable[[Any, Any], bool]) -> Any:
+    """Return the length to which two lengths broadcast, or ``None`` if they do not.
+
+    Symbolic sizes that may be equal count as equal.
+    """
+    if _is_one(length, sizes_differ):
+        return other
+    return length if _is_one(other, sizes_differ) or not sizes_differ(length, other) else None
+
+
+def _is_one(size: Any, sizes_differ: Callable[[Any, Any], bool]) -> bool:
+    """Whether a size is known to be 1: ``sizes_differ`` is false too if that is unknown, but then for every number."""
+    return not sizes_differ(size, 1) and sizes_differ(size, 2)
 
 
 def compute_all_slots(

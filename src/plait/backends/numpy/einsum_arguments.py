@@ -23,8 +23,8 @@ def array_from_array_like(value: Any) -> Any:
     except (TypeError, ValueError) as error:
         message = f"this {type(value).__name__} cannot become an array"
         raise make_error("PLT501", message, facts={"reason": str(error)}) from error
-    if array.dtype.kind in "US":
-        raise make_error("PLT501", f"expected numbers, not text: {short_repr(value)}")
+    if array.dtype.kind in "US" or (array.dtype.kind == "O" and array.ndim and isinstance(array.flat[0], list)):
+        raise make_error("PLT501", f"expected numbers, not {short_repr(value)}")
     return array
 
 
