@@ -71,12 +71,12 @@ def _run(form: str, equation: str, operands: Sequence[Any], arguments: dict[str,
 
         options = options_with_optimize(options, optimize)
     tensors: Sequence[Any] = tensors_from_operands(operands)
-    if all(isinstance(value, str) and value in _DEFAULTS_BY_ARGUMENT[name] for name, value in given.items()):
+    if all(is_default_argument(name, value) for name, value in given.items()):
         return _call(equation, tensors, sizes, options)
     tensors = stack_lists_of_tensors(tensors)
     backend = common_backend(tuple([type(tensor) for tensor in tensors]))
     if backend.name != "numpy":
-        raise _argument_error(next(iter(given)), backend)
+        raise argument_error(next(iter(given)), backend)
     from plait.backends.numpy.einsum_arguments import einsum_with_arguments
 
     return einsum_with_arguments(
@@ -100,6 +100,11 @@ def _call(equation: str, tensors: Sequence[Any], sizes: dict[str, Any], options:
     if call is None:
         return run_uncacheable_call(CLASSICAL_EINSUM, tensors, equation, sizes, "", options)
     return call(*tensors)
+
+
+def is_default_argument(name: str, value: Any) -> bool:
+    """Whether an argument of NumPy's einsum changes nothing."""
+    return value is None or (isinstance(value, str) and value in _DEFAULTS_BY_ARGUMENT.get(name, ()))
 
 
 def is_array_like(operand: Any) -> bool:
@@ -139,7 +144,7 @@ def _tensor_from_number(number: Any, tensor: Any) -> Any:
     return backend.tensor_from_number(number, tensor)
 
 
-def _argument_error(name: str, backend: Backend) -> Exception:
+def argument_error(name: str, backend: Backend) -> Exception:
     """Return the error for an argument that only NumPy arrays have."""
     hint = _HINT_BY_ARGUMENT[name]
     if name == "dtype" and backend.name == "jax":

@@ -12,6 +12,7 @@ from typing import Any
 from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM, split_einsum_arguments
 from plait._executor.options import options_with_backend_kwargs
 from plait._executor.tracer_hooks import assume_constant
+from plait._shapes.solver import CLASSICAL_ARGUMENT_NAMES
 
 
 def call_under_dynamo(
@@ -28,6 +29,7 @@ def call_under_dynamo(
 
     ``is_method`` is true for a method of a `Pattern`, false for a function.
     """
+    from plait._executor.classical_calls import is_default_argument
     from plait._executor.plan_data import (
         check_size_is_valid_for_dynamo,
         plan_data_or_message_for_dynamo,
@@ -39,12 +41,14 @@ def call_under_dynamo(
 
     if is_method:
         break_graph = leave_frame_to_python
-    if operation == INTERLEAVED_EINSUM or (operation == CLASSICAL_EINSUM and sizes):
-        sizes = {name: value for name, value in sizes.items() if not _changes_nothing(name, value)}
-        if sizes:
-            break_graph(f"{', '.join(sizes)} of einsum")
+    optimize = None
+    if operation in (CLASSICAL_EINSUM, INTERLEAVED_EINSUM):
+        sizes = {name: value for name, value in sizes.items() if not is_default_argument(name, value)}
+        optimize = sizes.pop("optimize", None)
+        for name in sizes:
+            if operation == INTERLEAVED_EINSUM or name in CLASSICAL_ARGUMENT_NAMES:
+                break_graph(_message_about_argument(name))
         operation = CLASSICAL_EINSUM
-    if operation == CLASSICAL_EINSUM:
         tensors = _with_tensors_of_numbers(tensors)
     tensors = [TORCH_BACKEND.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
     if options is not None and options.backend_kwargs:
@@ -64,7 +68,8 @@ def call_under_dynamo(
         dtype = tensors[0].dtype
         reduction_name = _reduction_of_unary_einsum(operation, dtype)
     data = _unwrap_or_break_graph(
-        plan_data_or_message_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype), is_method=is_method
+        plan_data_or_message_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype, optimize),
+        is_method=is_method,
     )
     reduce_function = (
         reduction
@@ -92,9 +97,13 @@ def _reduction_of_unary_einsum(operation: str, dtype: Any) -> str:
     return reduction_of_unary_einsum(operation, TORCH_BACKEND, dtype)
 
 
-def _changes_nothing(name: str, value: Any) -> bool:
-    """Whether an argument of NumPy's einsum leaves a call under Dynamo as it is."""
-    return value is None or (name == "optimize" and isinstance(value, (bool, str)))
+@assume_constant
+def _message_about_argument(name: str) -> str:
+    """Return the error of an argument of NumPy's einsum for tensors of PyTorch, or what is known of another one."""
+    from plait._executor.classical_calls import argument_error
+    from plait.backends.torch.backend import TORCH_BACKEND
+
+    return str(argument_error(name, TORCH_BACKEND)) if name in CLASSICAL_ARGUMENT_NAMES else f"{name} is no argument"
 
 
 def _with_tensors_of_numbers(operands: Sequence[Any]) -> Sequence[Any]:

@@ -69,7 +69,7 @@ def options_with_optimize(options: OptionValues | None, optimize: Any) -> Option
     Args:
         options: The options of the call, or ``None``.
         optimize: A name, a path, a function that finds one, or a pair of a name and the largest number of elements of
-            an intermediate result, as `numpy.einsum_path` takes it.
+            an intermediate result, as `numpy.einsum_path` takes it; a truth value or ``None`` asks for nothing.
 
     Returns:
         The options, or ``None`` if all have their defaults.
@@ -77,6 +77,8 @@ def options_with_optimize(options: OptionValues | None, optimize: Any) -> Option
     Raises:
         AxisError: PLT214, it is none of these.
     """
+    if optimize is None or isinstance(optimize, bool):
+        return options
     limit = None
     if isinstance(optimize, (tuple, list)) and len(optimize) == 2 and isinstance(optimize[0], str):
         optimize, limit = (optimize, None) if optimize[0] == "einsum_path" else optimize
