@@ -111,7 +111,7 @@ def is_array_like(operand: Any) -> bool:
     """Whether an operand is a Python number, or a list that is not a list of tensors."""
     if isinstance(operand, (list, tuple)):
         return not operand or not all(hasattr(item, "shape") for item in operand)
-    return isinstance(operand, _NUMBER_TYPES)
+    return type(operand) in _NUMBER_TYPES  # a scalar of NumPy, which may be a float too, is a tensor
 
 
 def tensors_from_operands(operands: Sequence[Any]) -> list[Any]:
