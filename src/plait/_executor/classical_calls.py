@@ -11,7 +11,7 @@ from typing import Any
 
 from plait._executor.cache import lookup, lookup_einsum_without_sizes, types_shapes_and_dtypes
 from plait._executor.compile import add_error_context
-from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM
+from plait._executor.einsum_forms import ARRAY_LIKE_TYPES, CLASSICAL_EINSUM, INTERLEAVED_EINSUM
 from plait._executor.tensors import stack_lists_of_tensors
 from plait._executor.uncacheable_calls import run_uncacheable_call
 from plait._notation.interleaved import axis_numbers
@@ -49,6 +49,8 @@ def run_classical_call(
         The result, or ``out``.
     """
     try:
+        if not arguments:
+            return _call(equation, tensors_from_operands(operands), {}, options)
         return _run(form, equation, operands, arguments, options)
     except PlaitError as error:
         if all(hasattr(operand, "shape") for operand in operands):
@@ -70,7 +72,7 @@ def _run(form: str, equation: str, operands: Sequence[Any], arguments: dict[str,
         from plait._executor.einsum_options import options_with_optimize
 
         options = options_with_optimize(options, optimize)
-    tensors: Sequence[Any] = tensors_from_operands(operands)
+    tensors = tensors_from_operands(operands)
     if all(is_default_argument(name, value) for name, value in given.items()):
         return _call(equation, tensors, sizes, options)
     tensors = stack_lists_of_tensors(tensors)
@@ -114,14 +116,16 @@ def is_array_like(operand: Any) -> bool:
     return type(operand) in _NUMBER_TYPES  # a scalar of NumPy, which may be a float too, is a tensor
 
 
-def tensors_from_operands(operands: Sequence[Any]) -> list[Any]:
+def tensors_from_operands(operands: Sequence[Any]) -> Sequence[Any]:
     """Return the operands with numbers and lists of numbers as tensors of the framework of the other operands.
 
     Without other operands, and beside NumPy arrays, they become NumPy arrays. Elsewhere only numbers become tensors.
     """
-    if not any(map(is_array_like, operands)):
-        return list(operands)
+    if ARRAY_LIKE_TYPES.isdisjoint(map(type, operands)):
+        return operands
     others = [operand for operand in operands if not is_array_like(operand)]
+    if len(others) == len(operands):
+        return operands  # some are lists of tensors
     tensors = [item for operand in others for item in (operand if isinstance(operand, (list, tuple)) else [operand])]
     backend = common_backend(tuple([type(tensor) for tensor in tensors])) if tensors else None
     if backend is None or backend.name == "numpy":

@@ -12,7 +12,6 @@ from typing import Any
 from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM, split_einsum_arguments
 from plait._executor.options import options_with_backend_kwargs
 from plait._executor.tracer_hooks import assume_constant
-from plait._shapes.solver import CLASSICAL_ARGUMENT_NAMES
 
 
 def call_under_dynamo(
@@ -36,6 +35,7 @@ def call_under_dynamo(
         run_plan_data,
         size_error_message_for_dynamo,
     )
+    from plait._shapes.solver import CLASSICAL_ARGUMENT_NAMES
     from plait.backends.torch.backend import TORCH_BACKEND
     from plait.backends.torch.tracing import break_graph, leave_frame_to_python
 
@@ -101,6 +101,7 @@ def _reduction_of_unary_einsum(operation: str, dtype: Any) -> str:
 def _message_about_argument(name: str) -> str:
     """Return the error of an argument of NumPy's einsum for tensors of PyTorch, or what is known of another one."""
     from plait._executor.classical_calls import argument_error
+    from plait._shapes.solver import CLASSICAL_ARGUMENT_NAMES
     from plait.backends.torch.backend import TORCH_BACKEND
 
     return str(argument_error(name, TORCH_BACKEND)) if name in CLASSICAL_ARGUMENT_NAMES else f"{name} is no argument"

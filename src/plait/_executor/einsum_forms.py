@@ -10,6 +10,9 @@ CLASSICAL_EINSUM = "classical"
 INTERLEAVED_EINSUM = "interleaved"
 """The operation name of an einsum in the interleaved form, until the axis numbers have become an equation."""
 
+ARRAY_LIKE_TYPES = frozenset({bool, int, float, complex, list, tuple})
+"""The types of operands that are no tensors, but that the classical and the interleaved form take."""
+
 
 def split_einsum_arguments(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
     """Return the form of a call of ``einsum``, its pattern or equation, and its tensors.

@@ -17,12 +17,9 @@ from plait._executor.cache import (
     types_shapes_and_dtypes,
 )
 from plait._executor.dynamo import call_under_dynamo
-from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM
+from plait._executor.einsum_forms import ARRAY_LIKE_TYPES, CLASSICAL_EINSUM, INTERLEAVED_EINSUM
 from plait._executor.tracer_hooks import dynamo_substitute
 from plait.errors import PlaitError, shorten_traceback
-
-_ARRAY_LIKE_TYPES = frozenset({bool, int, float, complex, list, tuple})
-"""The types of operands that are no tensors, but that the classical form of einsum takes."""
 
 
 @clearable_lru_cache(maxsize=512, typed=True)
@@ -70,7 +67,7 @@ def call_uncached(
         callable_ = None
     if callable_ is not None:
         return callable_(*tensors)
-    if is_classical and callable_cell is None and _ARRAY_LIKE_TYPES.intersection(map(type, tensors)):
+    if is_classical and callable_cell is None and not ARRAY_LIKE_TYPES.isdisjoint(map(type, tensors)):
         from plait._executor.classical_calls import run_classical_call
 
         return run_classical_call(operation, pattern, tensors, sizes, options)

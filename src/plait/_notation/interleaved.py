@@ -52,16 +52,19 @@ def axis_numbers(equation: str) -> list[tuple[str, int]]:
 
 def _term(axes: Any) -> str:
     """Return the axis numbers of one tensor as a term of an equation."""
-    if not (isinstance(axes, (list, tuple, range)) or _is_integer_array(axes)):
+    if not isinstance(axes, (list, tuple, range)) and not _is_integer_array(axes):
         message = (
             f"the axis numbers of the interleaved form are a list, as in einsum(x, [0, 1]), not {short_repr(axes)}"
         )
         raise make_error("PLT110", message)
-    return "".join([_letter(axis) for axis in axes])
+    count = len(AXIS_LETTERS)
+    return "".join(
+        [AXIS_LETTERS[axis] if type(axis) is int and 0 <= axis < count else _unusual_item(axis) for axis in axes]
+    )
 
 
-def _letter(axis: Any) -> str:
-    """Return the letter of an axis number, or the dots of an ellipsis."""
+def _unusual_item(axis: Any) -> str:
+    """Return the dots of an ellipsis, or the letter of an axis number of another type than int."""
     if axis is Ellipsis:
         return "..."
     try:

@@ -65,7 +65,7 @@ def einsum_with_arguments(
     memory_order = _memory_order(order)
     assigns_out = is_optimized and casting is None
     compute_dtype = None if dtype is None else _element_type(dtype)
-    if compute_dtype is None and out is not None and not assigns_out:
+    if dtype is None and out is not None and not assigns_out and any(array.dtype != out.dtype for array in arrays):
         compute_dtype = np.result_type(*arrays, out)
     if compute_dtype is not None:
         arrays = [_cast_operand(array, compute_dtype, rule, number) for number, array in enumerate(arrays)]
@@ -75,7 +75,7 @@ def einsum_with_arguments(
     if out.shape != np.shape(result):
         message = f"out has the shape {out.shape}, but the result has the shape {np.shape(result)}"
         raise make_error("PLT312", message)
-    if not assigns_out and not np.can_cast(result.dtype, out.dtype, rule):
+    if result.dtype != out.dtype and not assigns_out and not np.can_cast(result.dtype, out.dtype, rule):
         raise _cast_error("the result", result.dtype, "out", out.dtype, rule)
     out[...] = result
     return out
