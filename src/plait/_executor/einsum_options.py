@@ -86,7 +86,7 @@ def options_with_optimize(options: OptionValues | None, optimize: Any) -> Option
         chosen = (options or DEFAULT_OPTIONS)._replace(contract=_normalize_contract(optimize))
     except PlaitError as error:
         raise make_error(error.code, error.message.replace("contract", "optimize", 1)) from None
-    if isinstance(limit, (int, float)) and limit >= 0:  # NumPy writes no limit as -1
+    if isinstance(limit, (int, float)) and limit >= 0:  # in elements; NumPy writes no limit as -1
         chosen = chosen._replace(memory_limit=int(limit))
     return None if chosen == DEFAULT_OPTIONS else chosen
 
