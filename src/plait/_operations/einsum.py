@@ -136,7 +136,7 @@ def drop_stretched_dimensions(solved: SolvedPattern, slots: Sequence[int]) -> tu
     Returns:
         The equation, and for each tensor which of its dimensions remain.
     """
-    if not solved.is_classical:
+    if not solved.is_classical or 1 not in slots[: sum(solved.ranks)]:
         return None
     remaining: list[tuple[bool, ...]] = []
     for dims, end in zip(solved.inputs, accumulate(solved.ranks), strict=True):

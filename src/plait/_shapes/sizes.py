@@ -61,7 +61,13 @@ def extend_slots(
                 raise error_factory(slots, kind, source, factors)
             slots.append(total // size)
         elif kind == BROADCAST:
-            length = _broadcast_length_or_none(slots[source], size, sizes_differ)
+            length: Any = slots[source]
+            if sizes_differ is not ne:
+                length = _broadcast_length_or_none(length, size, sizes_differ)
+            elif length == 1:
+                length = size
+            elif length != size != 1:
+                length = None
             if length is None:
                 raise error_factory(slots, kind, source, factors)
             slots.append(length)
@@ -73,9 +79,9 @@ def extend_slots(
 
 
 def _broadcast_length_or_none(length: Any, other: Any, sizes_differ: Callable[[Any, Any], bool]) -> Any:
-    """Return the length to which two lengths broadcast, or ``None`` if they do not.
+    """Return the length to which two symbolic sizes broadcast, or ``None`` if they do not.
 
-    Symbolic sizes that may be equal count as equal.
+    Those that may be equal count as equal.
     """
     if _is_one(length, sizes_differ):
         return other
