@@ -130,6 +130,10 @@ REMEDIES = {
         "Remove exactly the dimensions in `axes`.",
     ),
     "PLT311": ("One size was given twice.", "Remove one of the two."),
+    "PLT312": (
+        "The array passed as `out` to a classical einsum has another shape than the result.",
+        "Pass an array of the result's shape, or use the returned result.",
+    ),
     "PLT401": ("A view of the tensor with this shape does not exist.", "Use `rearrange`, which copies where it must."),
     "PLT501": (
         "The object is not a tensor, or its framework is unknown.",
@@ -163,7 +167,10 @@ REMEDIES = {
         "Use `torch.jit.trace`, or a named reduction.",
     ),
     "PLT511": ("The option needs a package that is not installed.", "Install it with the command in the message."),
-    "PLT512": ("The framework's einsum does not have this argument.", "Remove it; it exists for JAX only."),
+    "PLT512": (
+        "The framework's einsum does not have this argument, which exists for JAX or for NumPy only.",
+        "Remove it, or do what the message says.",
+    ),
     "PLT513": (
         "The framework refuses the tensors: their element type, their devices, their number of axes, or a length.",
         "Do what `reason` asks for, the framework's own message. `error.__cause__` is the framework's own error.",
@@ -183,6 +190,10 @@ REMEDIES = {
     "PLT515": (
         "An axis has different coordinates in two labelled arrays.",
         "Align them first, as by `xarray.align`, or drop the coordinates.",
+    ),
+    "PLT516": (
+        "`out`, `dtype`, `casting` or `order` of a classical einsum has a wrong value, or asks for a forbidden cast.",
+        'Correct the value; for a cast pass `casting="same_kind"` or `"unsafe"`, or convert the array.',
     ),
 }
 """For each code what causes the error, and what to do."""

@@ -1,15 +1,22 @@
-"""Hypothesis strategies for equations and patterns of ``einsum`` with shapes that fit, and the expected results."""
+"""Hypothesis strategies for equations and patterns of ``einsum`` with shapes that fit, and their expected results."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
+from string import ascii_letters
 
 import numpy as np
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pattern_strategies import grouped_axes
 
+import plait
 from plait.testing import _oracle as oracle
+
+MAX_EXAMPLES_BY_FRAMEWORK = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
+"""By framework that is slow, the number of drawn examples; elsewhere 100."""
 
 LETTERS = "abijkzABKZ"
 AXIS_NAMES = ["a", "b", "c", "long_name", "in", "ß"]
@@ -58,6 +65,54 @@ def classical_equations(draw, most=4):
             output.insert(draw(st.integers(0, len(output))), "...")
         text += f"->{draw(_randomly_spaced_term(output))}"
     return DrawnEinsum(text, tuple(shapes))
+
+
+@st.composite
+def stretched_equations(draw, most=3):
+    """Draw equations in which letters and ``...`` of some tensors have length 1, and ``...`` may be summed.
+
+    Only few frameworks support that.
+    """
+    case = draw(classical_equations(most))
+    left, arrow, output = case.text.partition("->")
+    shapes = []
+    for term, shape in zip(left.split(","), case.shapes, strict=True):
+        letters = letter_of_each_dimension(term, len(shape))
+        stretched = {letter for letter in sorted({*letters}) if draw(st.integers(0, 3)) == 0}
+        shapes.append(
+            tuple([1 if letter in stretched else length for letter, length in zip(letters, shape, strict=True)])
+        )
+    if arrow and draw(st.booleans()):
+        output = output.replace("...", "")
+    return DrawnEinsum(f"{left}{arrow}{output}", tuple(shapes))
+
+
+def letter_of_each_dimension(term, rank):
+    """Return the letter of each dimension of a tensor of this rank; for ``...`` its index from the right, as text."""
+    letters = term.replace("...", "").replace(" ", "")
+    before = len(term.partition("...")[0].replace(" ", "")) if "..." in term else len(letters)
+    dots = [str(index) for index in reversed(range(rank - len(letters)))]
+    return [*letters[:before], *dots, *letters[before:]]
+
+
+def numpy_einsum_of_explicit_letters(equation, arrays):
+    """Return NumPy's result for an equation with letters of any script, and with ``...`` that may be summed.
+
+    NumPy gets letters from a to Z for all dimensions.
+    """
+    left, arrow, output = equation.partition("->")
+    terms = [letter_of_each_dimension(term, array.ndim) for term, array in zip(left.split(","), arrays, strict=True)]
+    dots = max((sum(letter.isdigit() for letter in term) for term in terms), default=0)
+    if arrow:
+        kept = letter_of_each_dimension(
+            output, len(output.replace("...", "").replace(" ", "")) + dots * ("..." in output)
+        )
+    else:
+        counts = Counter(letter for term in terms for letter in term if not letter.isdigit())
+        kept = [*map(str, reversed(range(dots))), *sorted(letter for letter, count in counts.items() if count == 1)]
+    names = dict(zip(dict.fromkeys([letter for term in terms for letter in term]), ascii_letters, strict=False))
+    text = ",".join("".join(names[letter] for letter in term) for term in terms)
+    return np.einsum(f"{text}->{''.join(names[letter] for letter in kept)}", *arrays)
 
 
 @st.composite
@@ -171,3 +226,30 @@ def expected_gradients(pattern, arrays, sizes, weights):
         # the gradient of a broadcast element is the sum over its copies
         gradients[number] = gradients[number].sum(axes, keepdims=True)
     return gradients
+
+
+def given_for_framework(framework, *strategies):
+    """Return a decorator that runs a check on drawn examples, as many as suit the framework."""
+    # Hypothesis fails if the recursion limit changes, which tinygrad and PyTensor raise at their first use.
+    plait.asnumpy(plait.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
+
+    phases = [Phase.explicit, Phase.reuse, Phase.generate]
+    if framework.name not in MAX_EXAMPLES_BY_FRAMEWORK:  # on the others it would take minutes
+        phases.append(Phase.shrink)
+
+    def run(check):
+        settings(max_examples=MAX_EXAMPLES_BY_FRAMEWORK.get(framework.name, 100), phases=phases)(
+            given(*strategies)(check)
+        )()
+
+    return run
+
+
+def integer_arrays(shapes, dtype="float64"):
+    return [random_integer_array(shape, seed, dtype) for seed, shape in enumerate(shapes)]
+
+
+def assert_equal(result, expected):
+    actual = plait.asnumpy(result)
+    assert actual.shape == np.shape(expected)
+    np.testing.assert_array_equal(actual, expected)

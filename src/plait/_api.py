@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from plait._executor.cache import lookup, lookup_einsum_without_sizes, split_einsum_arguments, types_shapes_and_dtypes
+from plait._executor.cache import lookup, lookup_einsum_without_sizes, types_shapes_and_dtypes
 from plait._executor.dynamo import (
     call_under_dynamo,
     einsum_under_dynamo,
@@ -17,6 +17,7 @@ from plait._executor.dynamo import (
     parse_shape_under_dynamo,
     unpack_under_dynamo,
 )
+from plait._executor.einsum_forms import split_einsum_arguments
 from plait._executor.options import CURRENT_OPTIONS, options_with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait._executor.uncached_dispatch import call_uncached, convert_error_for_caller
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 
     from plait._explain.explanation import Explanation
     from plait._types import (
+        AxisNumbers,
         JaxArray,
+        NumpyArguments,
         NumpyArray,
         OneOrSeveral,
+        Optimize,
         OtherResult,
         Reduction,
         Reshapable,
@@ -266,62 +270,100 @@ def einsum(first: Result, second: OtherResult, pattern: str, /, **sizes: Support
 def einsum(*operands: Unpack[TensorsAndPattern[Any]], **sizes: SupportsIndex) -> Any: ...
 @overload
 def einsum(
-    classical_equation: str, first: Reshapable[Result], second: Reshapable[OtherResult], /
+    classical_equation: str,
+    first: Reshapable[Result],
+    second: Reshapable[OtherResult],
+    /,
+    *,
+    optimize: Optimize = ...,
 ) -> Result | OtherResult: ...
 @overload
-def einsum(classical_equation: str, tensor: Reshapable[Result], /, *tensors: Reshapable[Result]) -> Result: ...
+def einsum(
+    classical_equation: str,
+    tensor: Reshapable[Result],
+    /,
+    *tensors: Reshapable[Result],
+    optimize: Optimize = ...,
+) -> Result: ...
 @overload
 def einsum(
     classical_equation: str,
     tensor: JaxArray[Result],
     /,
     *tensors: JaxArray[Result],
+    optimize: Optimize = ...,
     out_sharding: Any = ...,
     precision: Any = ...,
     preferred_element_type: Any = ...,
 ) -> Result: ...
 @overload
-def einsum(classical_equation: str, first: Result, second: OtherResult, /) -> Result | OtherResult: ...
+def einsum(
+    classical_equation: str, first: Result, second: OtherResult, /, *, optimize: Optimize = ...
+) -> Result | OtherResult: ...
 @overload
-def einsum(classical_equation: str, tensor: Any, /, *tensors: Any) -> Any: ...
+def einsum(
+    classical_equation: str, tensor: Any, /, *tensors: Any, out: Result, **numpy_arguments: Unpack[NumpyArguments]
+) -> Result: ...
+@overload
+def einsum(
+    classical_equation: str, tensor: Any, /, *tensors: Any, out: None = ..., **numpy_arguments: Unpack[NumpyArguments]
+) -> Any: ...
+@overload
+def einsum(
+    tensor: Any, axis_numbers: AxisNumbers, /, *more: Any, out: Result, **numpy_arguments: Unpack[NumpyArguments]
+) -> Result: ...
+@overload
+def einsum(
+    tensor: Any, axis_numbers: AxisNumbers, /, *more: Any, out: None = ..., **numpy_arguments: Unpack[NumpyArguments]
+) -> Any: ...
 @dynamo_substitute(einsum_under_dynamo)  # type: ignore[misc]  # mypy does not compare `*operands: Any` with `Unpack`
 def einsum(
     *operands: Any,
     out_sharding: Any = None,
     precision: Any = None,
     preferred_element_type: Any = None,
-    **sizes: SupportsIndex,
+    **sizes: Any,
 ) -> Any:
     """Multiply tensors, and sum over the axes that the right side does not have.
 
-    In the named form, ``einsum(*tensors, pattern)``, axes are names, and groups, numbers and ``1`` may be used. In the
-    classical form, ``einsum(equation, *tensors)``, each letter is an axis as in ``numpy.einsum``, and the right side
-    may be left out. An axis has the same length in all tensors; only the dimensions of ``...`` broadcast.
+    In the named form, ``einsum(*tensors, pattern)``, axes are names, and groups, numbers and ``1`` may be used. An axis
+    has the same length in all tensors; only the dimensions of ``...`` broadcast.
+
+    In the classical form, ``einsum(equation, *tensors)``, each letter is an axis as in ``numpy.einsum``, and the right
+    side may be left out. The interleaved form, ``einsum(a, [0, 1], b, [1, 2], [0, 2])``, has numbers from 0 to 51 for
+    letters. Both take what ``numpy.einsum`` takes: length 1 of an axis is stretched, numbers and lists may be operands,
+    an ellipsis of the left side alone is summed, and there are five keyword arguments, below. In the named form these
+    are sizes of axes.
 
     plait chooses the contraction path for the lengths at hand; `explain` shows it, and `options` changes it. On a CPU,
     products of 16-bit floats are summed in ``float32``.
 
     Args:
         operands: One or more tensors of one framework, and the pattern or equation. The left side has a part for each
-            tensor, separated by commas, such as ``"b i d, b j d -> b i j"``.
+            tensor, separated by commas, such as ``"b i d, b j d -> b i j"``. In the interleaved form each tensor is
+            followed by the numbers of its axes, and those of the result may come last.
         out_sharding: For JAX only, the sharding of the result: a ``PartitionSpec`` or ``NamedSharding`` with one entry
             for each dimension. This and the next two names cannot be axes with a size.
         precision: For JAX only, the ``precision`` of `jax.numpy.einsum`.
         preferred_element_type: For JAX only, the element type in which products are summed.
-        sizes: The lengths of axes, in elements, in the named form. Only those are needed that the shapes do not
-            determine.
+        sizes: In the named form the lengths of axes, in elements. Only those are needed that the shapes do not
+            determine. In the classical and the interleaved form the arguments of ``numpy.einsum``: ``optimize``, a
+            contraction path or how to find one, as ``contract`` of `options`, and a truth value changes nothing; and on
+            NumPy arrays ``out``, the array to which the result is written; ``dtype``, the element type of the
+            computation; ``casting``, the casts that are allowed, ``"safe"`` if it is not given; and ``order``, the
+            memory order of the result.
 
     Returns:
         A tensor of the same framework and of the tensors' common element type, with a dimension for each item on the
-        right side.
+        right side; or ``out``.
 
     Raises:
         PatternSyntaxError: If the pattern or equation cannot be parsed.
         AxisError: If an axis appears on the right side only, a size has the name of no axis, or the pattern is for
             another number of tensors.
         SizeError: If a rank or a length does not match the pattern, or an axis has two lengths.
-        BackendError: If the tensors belong to different frameworks, or the framework cannot fulfil ``out_sharding``,
-            ``precision`` or ``preferred_element_type``.
+        BackendError: If the tensors belong to different frameworks, or the framework does not have one of the arguments
+            after the operands, or the argument cannot have this value.
 
     Warns:
         AxisWarning: If an axis appears only once and so is summed, and its name is almost that of another axis; or if
@@ -332,8 +374,10 @@ def einsum(
         >>> q, k = np.ones((2, 5, 12)), np.ones((2, 7, 12))
         >>> plait.einsum(q, k, "b i (h d), b j (h d) -> b h i j", h=3).shape
         (2, 3, 5, 7)
-        >>> plait.einsum("bid,bjd", q, k).shape
-        (5, 7)
+        >>> plait.einsum("bid,bjd->bij", q, k, optimize="greedy").shape
+        (2, 5, 7)
+        >>> plait.einsum(q, [0, 1, 2], k, [0, 3, 2], [1, 3], out=np.zeros((5, 7))).sum()
+        840.0
     """
     options = CURRENT_OPTIONS.get()
     if not (out_sharding is precision is preferred_element_type is None):
@@ -350,14 +394,19 @@ def einsum(
             classes, shapes, dtypes = (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
         else:
             classes, shapes, dtypes = types_shapes_and_dtypes(tensors)
-        if sizes:
-            call = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes).call
-        else:
+        if not sizes:
             call = lookup_einsum_without_sizes(operation, pattern, classes, shapes, dtypes, options).call
+        elif operation == "einsum":
+            call = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes).call
+        else:  # arguments of NumPy's einsum
+            call = None
     except Exception:  # the arguments cannot be a key of the cache
         call = None
     if call is None:
-        operation, pattern, tensors = split_einsum_arguments(operands)
+        try:
+            operation, pattern, tensors = split_einsum_arguments(operands)
+        except PlaitError as error:
+            raise shorten_traceback(error) from None
     try:
         return call_uncached(operation, tensors, pattern, sizes, "", options) if call is None else call(*tensors)
     except Exception as error:

@@ -9,9 +9,11 @@ tensors without an import of their framework.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     from numpy.typing import NDArray  # type: ignore[import-not-found, unused-ignore]  # Any, if NumPy is not installed
     from typing_extensions import Unpack
 
@@ -69,6 +71,20 @@ OneOrSeveral: TypeAlias = Reshapable[Result] | Sequence[Reshapable[Result]]
 """A tensor, or a list or tuple of tensors."""
 
 if TYPE_CHECKING:
+    Optimize: TypeAlias = bool | str | Sequence[Any] | Callable[..., Any] | None
+    """A contraction path, how to find one, or a truth value."""
+
+    AxisNumbers: TypeAlias = Sequence[int | EllipsisType]
+    """The axes of one tensor in the interleaved form of an `einsum`."""
+
+    class NumpyArguments(TypedDict, total=False):
+        """The arguments of ``numpy.einsum`` besides ``out``."""
+
+        optimize: Optimize
+        dtype: Any
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"]
+        order: Literal["K", "A", "C", "F", "k", "a", "c", "f"] | None
+
     TensorsAndPattern: TypeAlias = tuple[Tensor, Unpack[tuple[Tensor, ...]], str]
     """The arguments of an `einsum` in the named form: one or more tensors, and then a pattern."""
 

@@ -222,6 +222,7 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT309": (SizeError, "packed shapes that do not fit the tensor"),
     "PLT310": (SizeError, "a reduction that returned a tensor of another shape"),
     "PLT311": (SizeError, "a size that is given twice"),
+    "PLT312": (SizeError, "an `out` of another shape than the result"),
     "PLT401": (CopyRequiredError, "a group that cannot be formed without a copy"),
     "PLT501": (BackendError, "a tensor or a framework that plait does not know"),
     "PLT502": (BackendError, "a backend that does not load"),
@@ -238,6 +239,7 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT513": (BackendError, "a call that the framework itself refuses"),
     "PLT514": (BackendError, "an operation that a framework does not have for this kind of tensor"),
     "PLT515": (BackendError, "coordinates of one axis that differ from tensor to tensor"),
+    "PLT516": (BackendError, "an argument of NumPy's einsum with a value that it cannot have"),
 }
 
 CODES: dict[str, tuple[type[PlaitError | AxisWarning], str]] = {

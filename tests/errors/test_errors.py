@@ -75,6 +75,8 @@ FAILING_CALLS = {
     "PLT109 nothing before": lambda: plait.rearrange(ARRAY, "(+ c) -> c"),
     "PLT109 nothing after": lambda: plait.rearrange(ARRAY, "(c +) -> c"),
     "PLT110 classical": lambda: plait.einsum("ij;jk", ARRAY, ARRAY),
+    "PLT110 an arrow of one character": lambda: plait.einsum("ij→ji", ARRAY),
+    "PLT110 an axis number": lambda: plait.einsum(np.zeros((2, 3)), [0, 52]),
     "PLT110 words in an equation": lambda: plait.einsum("batch i, batch i -> batch", ARRAY, ARRAY),
     "PLT110 classical two outputs": lambda: plait.einsum("ij->i,j", np.zeros((2, 3))),
     # PLT2: rules of the operations
@@ -94,6 +96,7 @@ FAILING_CALLS = {
     "PLT203 misspelt": lambda: plait.rearrange(np.zeros((8, 8)), "(h ph) w -> h ph w", p=2),
     "PLT203 unknown": lambda: plait.rearrange(ARRAY, "b c h w -> b c h w", zebra=2),
     "PLT203 an argument of numpy.einsum": lambda: plait.einsum(ARRAY, "a b c d -> a", optimize=True),
+    "PLT203 a size in the interleaved form": lambda: plait.einsum(np.zeros((2, 3)), [0, 1], A=2),
     "PLT203 an array for an argument": lambda: plait.einsum(ARRAY, "a b c d -> a", out=np.zeros((2, 2))),
     "PLT203 an argument of numpy.sum": lambda: plait.reduce(ARRAY, "a b c d -> a", "sum", keepdims=True),
     "PLT204 dropped": lambda: plait.rearrange(ARRAY, "b c h w -> b h"),
@@ -125,6 +128,7 @@ FAILING_CALLS = {
     "PLT214 tensors left over": lambda: einsum_with_options(contract=[(0, 1)]),
     "PLT214 a function without a path": lambda: einsum_with_options(contract=lambda *_: None),
     "PLT214 a misspelt way": lambda: einsum_with_options(contract="optimum"),
+    "PLT214 no path for optimize": lambda: plait.einsum("i,i", np.zeros(2), np.zeros(2), optimize=3.5),
     "PLT214 no path": lambda: einsum_with_options(contract=3.5),
     "PLT215 two plans": lambda: (
         (plait.compile("a b -> (a b)") >> plait.compile("(c d) -> c d", c=3)).explain((2, 6)).source("numpy")
@@ -182,7 +186,9 @@ FAILING_CALLS = {
     "PLT305 group": lambda: plait.rearrange(ARRAY, "b c (h p) w -> b c h p w", h=3, p=2),
     "PLT305 einsum": lambda: plait.einsum(np.zeros((2, 3)), np.zeros((4, 5)), "i k, k j -> i j"),
     "PLT305 length 1 is not stretched": lambda: plait.einsum(np.zeros((2, 1)), np.zeros((5, 3)), "i k, k j -> i j"),
-    "PLT305 classical": lambda: plait.einsum("ik,kj", np.zeros((2, 1)), np.zeros((5, 3))),
+    "PLT305 classical": lambda: plait.einsum("ik,kj", np.zeros((2, 4)), np.zeros((5, 3))),
+    "PLT305 interleaved": lambda: plait.einsum(np.zeros((2, 4)), [0, 1], np.zeros((5, 3)), [1, 26]),
+    "PLT305 classical after a stretched length": lambda: plait.einsum("i,i,i", np.zeros(1), np.zeros(2), np.zeros(3)),
     "PLT305 ellipsis": lambda: plait.einsum(np.zeros((2, 3)), np.zeros((5, 3)), "... i, ... i -> ..."),
     "PLT305 diagonal": lambda: plait.einsum(np.zeros((2, 3)), "a a -> a"),
     "PLT305 pack": lambda: plait.pack([np.zeros((2, 3)), np.zeros((3, 3))], "b *"),
@@ -200,12 +206,15 @@ FAILING_CALLS = {
     "PLT310 callable": lambda: plait.reduce(ARRAY, "b c h w -> b", return_unchanged),
     "PLT310 callable returns nothing": lambda: plait.reduce(ARRAY, "b c h w -> b", lambda tensor, axes: None),
     "PLT311 twice": lambda: plait.rearrange(ARRAY, "b c (h p) w -> b c h p w", **{"h": 2, "ℎ": 2}),
+    "PLT312 out": lambda: plait.einsum("ij->i", np.zeros((2, 3)), out=np.zeros(3)),
     # PLT4: views
     "PLT401 merge": lambda: plait.view(ARRAY, "b c h w -> b (h w c)"),
     "PLT401 list": lambda: plait.view([ARRAY, ARRAY], "n b c h w -> n b c h w"),
     "PLT401 strided": lambda: plait.view(ARRAY[:, ::2], "b c h w -> (b c) h w"),
     # PLT5: frameworks
     "PLT501 a framework": lambda: plait.compile("a -> a").source("nunpy", 1),
+    "PLT501 a number in a pattern": lambda: plait.einsum(ARRAY, 2.0, "a b c d, -> a"),
+    "PLT501 a list beside a tensor": lambda: plait.einsum("i,i", torch.zeros(2), [1.0, 2.0]),
     "PLT501 a number": lambda: plait.rearrange(5, "a -> a"),
     "PLT501 a list of numbers": lambda: plait.rearrange([1, 2], "a -> a"),
     "PLT501 a stranger": lambda: plait.rearrange(
@@ -231,10 +240,14 @@ FAILING_CALLS = {
     "PLT511 no opt_einsum": lambda: call_without_package("opt_einsum", lambda: einsum_with_options(contract="dp")),
     "PLT511 no cotengra": lambda: call_without_package("cotengra", lambda: einsum_with_options(contract="cotengra")),
     "PLT512 a wish": lambda: plait.einsum(ARRAY, ARRAY, "a b c d, a b c e -> d e", precision="highest"),
+    "PLT512 out": lambda: plait.einsum("i->", torch.zeros(2), out=torch.zeros(())),
     "PLT513 too many axes": lambda: plait.repeat(ARRAY, f"b c h w -> b c h w {' '.join(['1'] * 61)}"),
     "PLT513 several devices": lambda: plait.einsum(torch.zeros(2), torch.zeros(2, device="meta"), "i, i ->"),
     "PLT514 nested": lambda: plait.rearrange(jagged_tensor(), "b (t p) d -> b t p d", p=2),
     "PLT515 coordinates": lambda: plait.einsum(labelled_array(0), labelled_array(1), "a b, a b -> a"),
+    "PLT516 a cast": lambda: plait.einsum("ij->i", np.zeros((2, 3)), dtype="int32"),
+    "PLT516 a cast of the result": lambda: plait.einsum("ij->i", np.zeros((2, 3)), out=np.zeros(2, "float32")),
+    "PLT516 an order": lambda: plait.einsum("ij->i", np.zeros((2, 3)), order="W"),
     # PLT6: warnings
     "PLT601 a misspelt axis": lambda: plait.einsum(np.zeros((2, 3)), np.zeros((4, 3)), "h channel, w chanel -> h w"),
     "PLT602 a word": lambda: plait.einsum("...vec, ...vec -> ...", ARRAY, ARRAY),

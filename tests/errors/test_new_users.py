@@ -25,7 +25,7 @@ MISTAKES_AND_ADVICE = {
     ),
     "no pattern": (lambda: plait.rearrange(X, None), "must be a string, not NoneType"),
     "a tuple for a pattern": (lambda: plait.rearrange(X, (0, 2, 3, 1)), "must be a string, not tuple"),
-    "the interleaved einsum": (lambda: plait.einsum(Q, [0, 1, 2], K, [0, 3, 2], [0, 1, 3]), "write an equation"),
+    "an axis number that is a name": (lambda: plait.einsum(Q, ["b", "i", "d"]), "write an equation or a pattern"),
     "a list of numbers": (lambda: plait.rearrange([1, 2, 3], "a -> a 1"), "expected a tensor, not int"),
     "a shape for a tensor": (lambda: plait.rearrange((2, 3), "a b -> b a"), "expected a tensor, not int"),
     "a float size": (lambda: plait.rearrange(X, "b c (h p) w -> b c h w p", p=4 / 2), "write p=2"),

@@ -121,6 +121,30 @@ def classical_einsum_by_hand(x):
     return torch.einsum("abcd,abce->ade", x, x)
 
 
+def interleaved_einsum(x):
+    return plait.einsum(x, [0, 1, 2, 3], x, [0, 1, 2, 4], [0, 3, 4], optimize="greedy")
+
+
+def interleaved_einsum_by_hand(x):
+    return torch.einsum("abcd,abce->ade", x, x)
+
+
+def einsum_with_stretched_length(x):
+    return plait.einsum("bchw,bchw->bw", x, x[:, :1], optimize=True)
+
+
+def einsum_with_stretched_length_by_hand(x):
+    return torch.einsum("abcd,abcd->ad", x, x[:, :1])
+
+
+def einsum_with_summed_ellipsis(x):
+    return plait.einsum("...hw,...hv->wv", x, x)
+
+
+def einsum_with_summed_ellipsis_by_hand(x):
+    return torch.einsum("abcd,abce->de", x, x)
+
+
 def rearrange_list(x):
     return plait.rearrange([x, x], "k b c h w -> b (k c) h w")
 
@@ -205,6 +229,9 @@ FUNCTIONS_AND_HAND_WRITTEN = [
     (named_einsum, named_einsum_by_hand),
     (grouped_einsum, grouped_einsum_by_hand),
     (classical_einsum, classical_einsum_by_hand),
+    (interleaved_einsum, interleaved_einsum_by_hand),
+    (einsum_with_stretched_length, einsum_with_stretched_length_by_hand),
+    (einsum_with_summed_ellipsis, einsum_with_summed_ellipsis_by_hand),
     (rearrange_list, rearrange_list_by_hand),
     (size_from_shape, size_from_shape_by_hand),
     (compiled_rearrange, compiled_rearrange_by_hand),
@@ -261,6 +288,31 @@ def test_the_graph_is_that_of_the_hand_written_code(function, by_hand, dynamic):
     their_calls, their_sizes = tensor_calls_and_size_counts(their_graphs[-1])
     assert our_calls == their_calls
     assert not our_sizes - their_sizes
+
+
+def einsum_along_a_path(x):
+    return plait.einsum("bchw,bchv,bv->w", x, x, x[:, 0, 0], optimize=[(1, 2), (0, 1)])
+
+
+def einsum_with_a_number(x):
+    return plait.einsum("bchw,,->b", x, 2, 0.5, order="K", out=None)
+
+
+def einsum_of_integers(x):
+    return plait.einsum("bchw->b", x.to(torch.int8))
+
+
+@pytest.mark.parametrize("function", [einsum_along_a_path, einsum_with_a_number, einsum_of_integers])
+def test_arguments_of_numpy_do_not_break_the_graph(function):
+    compiled, graphs = compiled_function_and_graphs(function, True)
+    for shape in SHAPES:
+        x = torch.randint(-9, 9, shape).float()
+        result = compiled(x)
+        assert result.dtype == function(x).dtype
+        torch.testing.assert_close(result, function(x))
+    # torch.einsum itself specializes on the lengths beside a tensor of rank 0
+    assert len(graphs) == (len(SHAPES) if function is einsum_with_a_number else 1)
+    assert tensor_calls_and_size_counts(graphs[0])[0].count("einsum") == (2 if function is einsum_along_a_path else 1)
 
 
 def test_a_second_call_with_the_same_shape_does_not_recompile():
@@ -362,6 +414,9 @@ def test_public_functions_can_be_compiled_directly():
         (lambda x: plait.pack([x], "a b"), "PLT210"),
         (lambda x: plait.unpack(x, [(1,)], "a b"), "PLT210"),
         (lambda x: plait.parse_shape(x, "a b"), "PLT304"),
+        (lambda x: plait.einsum("abcd->a", x, out=x), "PLT512"),
+        (lambda x: plait.einsum(x, [0, 1, 2, 3], order="C"), "PLT512"),
+        (lambda x: plait.einsum("abcd,a->a", x, x[:, 0, 0, 0], optimize="gready"), "PLT214"),
     ],
 )
 def test_compiled_functions_raise_the_errors_of_eager_calls(call, code):

@@ -13,6 +13,7 @@ from functools import _CacheInfo
 from typing import Any, ClassVar
 
 from plait._caches import clearable_lru_cache, register_clear_function
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 
 MAX_CACHED_CALLS = 4096
 """The largest number of calls, each a pattern with shape, type and sizes, that each of the two caches keeps."""
@@ -39,6 +40,8 @@ class CachedCall:
     def __init__(
         self, operation: str, pattern: str, tensor_type: Any, shape: Any, /, *extra_key: Any, **sizes: Any
     ) -> None:
+        if not isinstance(pattern, str):
+            raise TypeError  # a mistake, or the axis numbers of the interleaved form of an einsum
         dimensions = shape_for_cache_key_or_error(operation, tensor_type, shape, extra_key, sizes)
         self._build_arguments: Any = operation, pattern, tensor_type, dimensions, extra_key, sizes
         self.call: Callable[..., Any] | None = self._build_and_call
@@ -159,15 +162,6 @@ TYPES_WITH_LIST_SHAPE: set[type] = set()
 """The types of tensors whose shape is a list, which cannot be a cache key."""
 
 
-def split_einsum_arguments(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
-    """Return the operation (``"einsum"`` or ``"classical"``), the pattern and the tensors of a call of ``einsum``."""
-    if len(operands) < 2:
-        raise TypeError("einsum() needs tensors and a pattern, or an equation and tensors")
-    if isinstance(operands[0], str) and not isinstance(operands[-1], str):
-        return "classical", operands[0], operands[1:]
-    return "einsum", operands[-1], operands[:-1]
-
-
 def types_shapes_and_dtypes(tensors: Any) -> tuple[Any, Any, Any]:
     """Return the types, shapes and element types of the tensors, on which the callable of an einsum depends."""
     if len(tensors) == 2:  # without a loop, which would double the time of a cached call
@@ -196,7 +190,7 @@ def lookup_arguments(
     operation: str, tensor_types: Any, shapes: Any, dtypes: Any, reduction: Any, options: Any
 ) -> tuple[Any, ...]:
     """Return the positional arguments of `lookup` after the pattern, without the strides that ``view`` adds."""
-    if operation in ("einsum", "classical"):
+    if operation in ("einsum", CLASSICAL_EINSUM):
         return tensor_types, shapes, dtypes, options
     (tensor_type,), (shape,) = tensor_types, shapes
     return (tensor_type, shape, reduction, dtypes[0]) if operation == "reduce" else (tensor_type, shape)

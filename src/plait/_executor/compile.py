@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import compress
 from math import prod
 from typing import Any
 
 from plait._caches import clearable_lru_cache
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.executable import (
     Executable,
     with_object_dtype_errors,
+    with_prepared_operands,
     with_result_shape_check,
     with_unchanged_errors,
 )
@@ -37,9 +40,6 @@ from plait.errors import PlaitError, make_error, mark_as_unchanged
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plait._executor.einsum_options import OptionValues
-
-CLASSICAL_EINSUM = "classical"
-"""The operation name of an einsum whose equation has the classical form, such as ``"ij,jk->ik"``."""
 
 
 @clearable_lru_cache(maxsize=1024)
@@ -142,9 +142,16 @@ def bind_or_schedule(executable: Executable, shape: Sequence[int], sizes: dict[s
     return build_layout_dispatch(executable, shape, sizes, stepwise_call)
 
 
-def reduction_of_unary_einsum(backend: Backend, dtype: Any) -> str:
-    """Return the reduction that an einsum of one tensor computes: the sum, or of booleans whether any is true."""
-    return "any" if dtype is not None and backend.kind(dtype) == "bool" else "sum"
+def reduction_of_unary_einsum(operation: str, backend: Backend, dtype: Any) -> str:
+    """Return the reduction that an einsum of one tensor computes: the sum, or of booleans whether any is true.
+
+    In the classical form narrow integers are summed in their own type, as the integers of several tensors are; that is
+    no reduction but an einsum, ``""``.
+    """
+    kind = None if dtype is None else backend.kind(dtype)
+    if operation == CLASSICAL_EINSUM and kind == "integer" and "64" not in str(dtype):
+        return ""
+    return "any" if kind == "bool" else "sum"
 
 
 def build_einsum_callable(
@@ -164,7 +171,7 @@ def build_einsum_callable(
     )
     from plait._executor.einsum_options import check_implicit_sums
     from plait._executor.long_sums import build_blockwise_sum, find_long_summed_axis
-    from plait._operations.einsum import lower_to_framework_einsum
+    from plait._operations.einsum import drop_stretched_dimensions, lower_to_framework_einsum
 
     backend = common_backend(tensor_types)
     backend.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
@@ -173,12 +180,26 @@ def build_einsum_callable(
     check_implicit_sums(solved, options)
     all_lengths = [size for shape in shapes for size in shape]
     slots = compute_all_slots(solved, solved.size_ops, all_lengths, sizes)
+    dropped = drop_stretched_dimensions(solved, slots)
+    if dropped is not None:
+        equation, remaining = dropped
+        unstretched_shapes = [tuple(compress(shape, kept)) for shape, kept in zip(shapes, remaining, strict=True)]
+        unstretched_options = options and options._replace(strict=False)  # implicit sums are checked above
+        return with_prepared_operands(
+            build_einsum_callable(
+                operation, equation, tensor_types, unstretched_shapes, sizes, dtypes, unstretched_options
+            ),
+            [
+                None if all(kept) else _squeeze_function(backend, shape, kept)
+                for shape, kept in zip(shapes, remaining, strict=True)
+            ],
+        )
     if options is not None and options.backend_kwargs:
         plan = lower_to_framework_einsum(solved, find_requested_path(solved, slots, options) or ())
         slots = compute_all_slots(solved, plan.size_ops, all_lengths, sizes)
         return Executable(plan, backend).bind_einsum_with_backend_kwargs(slots, dict(options.backend_kwargs))
     if len(ranks) == 1:
-        reduction = reduction_of_unary_einsum(backend, dtypes[0])
+        reduction = reduction_of_unary_einsum(operation, backend, dtypes[0])
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction, dtypes[0])
         return bind_or_schedule(executable, shapes[0], sizes)
     call = build_decomposed_einsum(solved, slots, tensor_types, dtypes, backend, options)
@@ -196,6 +217,16 @@ def build_einsum_callable(
         return build_einsum_callable(operation, pattern, tensor_types, block_shapes, block_sizes, block_dtypes, options)
 
     return build_blockwise_sum(solved, axis, shapes, backend, casts, build_block_call, call)
+
+
+def _squeeze_function(backend: Backend, shape: Sequence[int], remaining: Sequence[bool]) -> Callable[[Any], Any]:
+    """Return a function that keeps these dimensions of a tensor of a shape; the others have length 1."""
+    reshape, squeezed = backend.reshape, tuple(compress(shape, remaining))
+    if backend.build_reshape_of_axes is not None:
+        dimensions = [(dimension,) for dimension in range(len(shape))]
+        before = tuple([axes if kept else () for axes, kept in zip(dimensions, remaining, strict=True)])
+        reshape = backend.build_reshape_of_axes(before, tuple(compress(dimensions, remaining)))
+    return lambda tensor: reshape(tensor, squeezed)
 
 
 def build_reduce_executable(

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any
 
-from plait._executor.cache import split_einsum_arguments
+from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM, split_einsum_arguments
 from plait._executor.options import options_with_backend_kwargs
+from plait._executor.tracer_hooks import assume_constant
 
 
 def call_under_dynamo(
@@ -27,17 +28,28 @@ def call_under_dynamo(
 
     ``is_method`` is true for a method of a `Pattern`, false for a function.
     """
+    from plait._executor.classical_calls import is_default_argument
     from plait._executor.plan_data import (
         check_size_is_valid_for_dynamo,
         plan_data_or_message_for_dynamo,
         run_plan_data,
         size_error_message_for_dynamo,
     )
+    from plait._shapes.solver import CLASSICAL_ARGUMENT_NAMES
     from plait.backends.torch.backend import TORCH_BACKEND
     from plait.backends.torch.tracing import break_graph, leave_frame_to_python
 
     if is_method:
         break_graph = leave_frame_to_python
+    optimize = None
+    if operation in (CLASSICAL_EINSUM, INTERLEAVED_EINSUM):
+        sizes = {name: value for name, value in sizes.items() if not is_default_argument(name, value)}
+        optimize = sizes.pop("optimize", None)
+        for name in sizes:
+            if operation == INTERLEAVED_EINSUM or name in CLASSICAL_ARGUMENT_NAMES:
+                break_graph(_message_about_argument(name))
+        operation = CLASSICAL_EINSUM
+        tensors = _with_tensors_of_numbers(tensors)
     tensors = [TORCH_BACKEND.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
     if options is not None and options.backend_kwargs:
         break_graph(f"{options.backend_kwargs[0][0]} belongs to JAX")
@@ -52,11 +64,12 @@ def call_under_dynamo(
     ranks = tuple([len(tensor.shape) for tensor in tensors])
     reduction_name = reduction if isinstance(reduction, str) else "custom"
     dtype = tensors[0].dtype if operation == "reduce" else None
-    if operation in ("einsum", "classical") and len(tensors) == 1:
+    if operation in ("einsum", CLASSICAL_EINSUM) and len(tensors) == 1:
         dtype = tensors[0].dtype
-        reduction_name = "any" if str(dtype) == "torch.bool" else "sum"
+        reduction_name = _reduction_of_unary_einsum(operation, dtype)
     data = _unwrap_or_break_graph(
-        plan_data_or_message_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype), is_method=is_method
+        plan_data_or_message_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype, optimize),
+        is_method=is_method,
     )
     reduce_function = (
         reduction
@@ -73,6 +86,39 @@ def call_under_dynamo(
         return AssertionError("Python has taken over before this")
 
     return run_plan_data(data, tensors, sizes, TORCH_BACKEND, reduce_function, break_graph_with_size_error)
+
+
+@assume_constant
+def _reduction_of_unary_einsum(operation: str, dtype: Any) -> str:
+    """Return `reduction_of_unary_einsum` for PyTorch."""
+    from plait._executor.compile import reduction_of_unary_einsum
+    from plait.backends.torch.backend import TORCH_BACKEND
+
+    return reduction_of_unary_einsum(operation, TORCH_BACKEND, dtype)
+
+
+@assume_constant
+def _message_about_argument(name: str) -> str:
+    """Return the error of an argument of NumPy's einsum for tensors of PyTorch, or what is known of another one."""
+    from plait._executor.classical_calls import argument_error
+    from plait._shapes.solver import CLASSICAL_ARGUMENT_NAMES
+    from plait.backends.torch.backend import TORCH_BACKEND
+
+    return str(argument_error(name, TORCH_BACKEND)) if name in CLASSICAL_ARGUMENT_NAMES else f"{name} is no argument"
+
+
+def _with_tensors_of_numbers(operands: Sequence[Any]) -> Sequence[Any]:
+    """Return the operands of a classical einsum with numbers as tensors of rank 0."""
+    from plait.backends.torch.backend import TORCH_BACKEND
+
+    numbers = [isinstance(operand, (bool, int, float, complex)) for operand in operands]
+    if not any(numbers) or all(numbers):
+        return operands
+    tensor = operands[numbers.index(False)]
+    return [
+        TORCH_BACKEND.tensor_from_number(operand, tensor) if is_number else operand
+        for operand, is_number in zip(operands, numbers)  # noqa: B905  # as in `run_plan_data`
+    ]
 
 
 def einsum_under_dynamo(*operands: Any, **sizes: Any) -> Any:

@@ -16,7 +16,7 @@ from plait._plan.contraction.paths import PathOrAlgorithm, check_algorithm_name,
 from plait._plan.graph import Plan
 from plait._shapes.sizes import to_exact_size
 from plait._shapes.solver import SolvedPattern
-from plait.errors import AxisWarning, make_error, short_repr
+from plait.errors import AxisWarning, PlaitError, make_error, short_repr
 
 
 class OptionValues(NamedTuple):
@@ -61,6 +61,34 @@ def _normalize_contract(contract: Any) -> Any:
     except TypeError:
         message = f"contract must be a name, a path such as [(0, 1), (0, 1)], or a function, not {short_repr(contract)}"
         raise make_error("PLT214", message) from None
+
+
+def options_with_optimize(options: OptionValues | None, optimize: Any) -> OptionValues | None:
+    """Return the options with the contraction path that the argument ``optimize`` of other libraries' einsums asks for.
+
+    Args:
+        options: The options of the call, or ``None``.
+        optimize: A name, a path, a function that finds one, or a pair of a name and the largest number of elements of
+            an intermediate result, as `numpy.einsum_path` takes it; a truth value or ``None`` asks for nothing.
+
+    Returns:
+        The options, or ``None`` if all have their defaults.
+
+    Raises:
+        AxisError: PLT214, it is none of these.
+    """
+    if optimize is None or isinstance(optimize, bool):
+        return options
+    limit = None
+    if isinstance(optimize, (tuple, list)) and len(optimize) == 2 and isinstance(optimize[0], str):
+        optimize, limit = (optimize, None) if optimize[0] == "einsum_path" else optimize
+    try:
+        chosen = (options or DEFAULT_OPTIONS)._replace(contract=_normalize_contract(optimize))
+    except PlaitError as error:
+        raise make_error(error.code, error.message.replace("contract", "optimize", 1)) from None
+    if isinstance(limit, (int, float)) and limit >= 0:  # in elements; NumPy writes no limit as -1
+        chosen = chosen._replace(memory_limit=int(limit))
+    return None if chosen == DEFAULT_OPTIONS else chosen
 
 
 def apply_einsum_options(plan: Plan, options: OptionValues | None) -> Plan:

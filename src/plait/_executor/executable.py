@@ -163,7 +163,7 @@ def build_plan_function(plan: Plan, calls: Sequence[FunctionAndArgument]) -> Cal
         prepare_functions = [chain_calls([calls[step] for step in steps]) if steps else None for _, steps in operands]
         call = prepare_functions[0] or identity
         if contract is not None:
-            call = _with_prepared_operands(calls[contract][0], prepare_functions)
+            call = with_prepared_operands(calls[contract][0], prepare_functions)
         if later_steps:
             call = _compose_functions(call, chain_calls([calls[step] for step in later_steps]))
         path.append((tuple([source for source, _ in operands]), call))
@@ -194,7 +194,7 @@ def chain_calls(calls: Sequence[FunctionAndArgument]) -> Callable[[Any], Any]:
     return lambda tensor: rest(first(tensor))
 
 
-def _with_prepared_operands(
+def with_prepared_operands(
     contract: Callable[..., Any], prepare_functions: Sequence[Callable[[Any], Any] | None]
 ) -> Callable[..., Any]:
     """Return a contraction whose operands first go through these functions; ``None`` leaves an operand as it is."""

@@ -54,8 +54,13 @@ def _flatten(tensors: Sequence[Any]) -> list[Any]:
 
 
 def _framework_name_and_backend(tensors: Sequence[Any]) -> tuple[str, Backend | None]:
-    """Return the name of the framework of the tensors, and its backend if they have one in common."""
-    types = tuple([type(tensor) for tensor in _flatten(tensors)])
+    """Return the name of the framework of the tensors, and its backend if they have one in common.
+
+    Numbers and lists of numbers, which a classical einsum takes too, have none.
+    """
+    types = tuple([type(tensor) for tensor in _flatten(tensors) if type(tensor).__module__ != "builtins"])
+    if not types:
+        types = (type(tensors[0]),)
     try:
         backend = common_backend(types)
     except PlaitError:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._executor.compile import CLASSICAL_EINSUM, check_and_solve, lower_pattern, sizes_to_ints
+from plait._executor.compile import check_and_solve, lower_pattern, sizes_to_ints
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE, assume_constant, assume_constant_or_error
 from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
 from plait._plan.graph import Plan, input_and_output_shapes
 from plait._plan.nodes import Contract, Reshape, Shape
 from plait._shapes.sizes import SizeErrorFactory, extend_slots, extend_symbolic_slots, size_op_error
-from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
+from plait._shapes.solver import PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
 from plait.backends.interface import Backend
 
 AxisSlotsByDimension: TypeAlias = "tuple[tuple[int, ...], ...]"
@@ -63,8 +64,8 @@ def plan_to_tuples(plan: Plan) -> PlanData:
         solved.size_names,
         solved.constants,
         plan.size_ops,
-        _find_size_slots_read(plan, node_slots, (*SIZE_OP_KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
-        _find_size_slots_read(plan, node_slots, SIZE_OP_KINDS_WITH_RESULT),
+        _find_size_slots_read(plan, node_slots, with_checks=True),
+        _find_size_slots_read(plan, node_slots, with_checks=False),
         tuple(steps),
         plan.outputs,
     )
@@ -79,15 +80,16 @@ def _axis_slots_by_product_slot(plan: Plan) -> dict[int, tuple[int, ...]]:
     return {**axes, **{solved.slot_count + number: op.factors for number, op in enumerate(products)}}
 
 
-def _find_size_slots_read(plan: Plan, node_slots: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:
-    """Return the slots that a node, or a size operation of these kinds, reads."""
-    ops = [op for op in plan.size_ops if op.kind in kinds]
-    slots_read = {
-        *node_slots,
-        *[slot for op in ops for slot in op.factors],
-        *[op.source for op in ops if op.kind != PRODUCT],
-    }
-    return tuple(sorted(slots_read))
+def _find_size_slots_read(plan: Plan, node_slots: list[int], *, with_checks: bool) -> tuple[int, ...]:
+    """Return the slots that a node reads, or a size operation: of all of them, or of those whose result is read."""
+    needed = {*node_slots}
+    result = plan.solved.initial_slot_count + sum(op.kind in SIZE_OP_KINDS_WITH_RESULT for op in plan.size_ops)
+    for op in reversed(plan.size_ops):
+        has_result = op.kind in SIZE_OP_KINDS_WITH_RESULT
+        result -= has_result
+        if with_checks or (has_result and result in needed):
+            needed |= {*op.factors, *(() if op.kind == PRODUCT else (op.source,))}
+    return tuple(sorted(needed))
 
 
 def run_plan_data(
@@ -144,19 +146,19 @@ def run_plan_data(
 
 @assume_constant_or_error
 def plan_data_or_message_for_dynamo(
-    operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any
+    operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any, optimize: Any
 ) -> PlanData:
     """Return the plan of a call as plain tuples; the decorator adds the message of an error, for Dynamo."""
-    from plait._executor.einsum_options import apply_einsum_options
+    from plait._executor.einsum_options import apply_einsum_options, options_with_optimize
     from plait.backends.torch.backend import TORCH_BACKEND
 
     TORCH_BACKEND.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
     if reduction and reduction != CUSTOM_REDUCTION:
         check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
     plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
-    return plan_to_tuples(
-        apply_einsum_options(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan
-    )
+    if operation in ("einsum", CLASSICAL_EINSUM):
+        plan = apply_einsum_options(plan, options_with_optimize(CURRENT_OPTIONS.get(), optimize))
+    return plan_to_tuples(plan)
 
 
 @assume_constant_or_error

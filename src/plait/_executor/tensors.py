@@ -20,8 +20,6 @@ def check_pattern_is_text(pattern: Any, operation: str = "", tensors: Sequence[A
     if any(isinstance(tensor, str) for tensor in tensors):
         first = "tensors come" if operation == "einsum" else "tensor comes"
         message = f"the pattern must be a string, not {type(pattern).__name__}; the {first} before the pattern"
-    elif operation == "einsum" and isinstance(pattern, (list, tuple)):
-        message += "; einsum does not support lists of axes, write an equation"
     raise make_error("PLT101", message)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from plait._executor.cache import TYPES_WITH_LIST_SHAPE, lookup, lookup_arguments
 from plait._executor.compile import (
-    CLASSICAL_EINSUM,
     add_error_context,
     build_callable,
     build_executable,
@@ -17,6 +16,7 @@ from plait._executor.compile import (
     reduction_of_unary_einsum,
     sizes_to_ints,
 )
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.executable import with_unchanged_errors
 from plait._executor.plan_data import plan_to_tuples, run_plan_data
 from plait._executor.tensors import (
@@ -157,7 +157,7 @@ def _callable_for_symbolic_sizes(
         )
     elif operation in ("einsum", CLASSICAL_EINSUM) and len(tensors) == 1:
         dtype = backend.dtype(tensors[0])
-        reduction_name = reduction_of_unary_einsum(backend, dtype)
+        reduction_name = reduction_of_unary_einsum(operation, backend, dtype)
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction_name, dtype)
     else:
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names)

@@ -17,6 +17,7 @@ from plait._executor.cache import (
     types_shapes_and_dtypes,
 )
 from plait._executor.dynamo import call_under_dynamo
+from plait._executor.einsum_forms import ARRAY_LIKE_TYPES, CLASSICAL_EINSUM, INTERLEAVED_EINSUM
 from plait._executor.tracer_hooks import dynamo_substitute
 from plait.errors import PlaitError, shorten_traceback
 
@@ -40,8 +41,14 @@ def call_uncached(
 ) -> Any:
     """Make a call whose arguments cannot be a cache key.
 
-    A list of tensors, and tensors whose shape is a list, get another key; all else is left to `run_uncacheable_call`.
+    A list of tensors, and tensors whose shape is a list, get another key; all else is left to `run_uncacheable_call`,
+    and what only NumPy's einsum takes to `run_classical_call`.
     """
+    is_classical = operation in (CLASSICAL_EINSUM, INTERLEAVED_EINSUM)
+    if is_classical and (sizes or operation == INTERLEAVED_EINSUM):
+        from plait._executor.classical_calls import run_classical_call
+
+        return run_classical_call(operation, pattern, tensors, sizes, options)
     first_type: Any = type(tensors[0]) if tensors else None
     callable_cell: list[Callable[..., Any]] | None = None
     callable_: Any = None
@@ -60,6 +67,10 @@ def call_uncached(
         callable_ = None
     if callable_ is not None:
         return callable_(*tensors)
+    if is_classical and callable_cell is None and not ARRAY_LIKE_TYPES.isdisjoint(map(type, tensors)):
+        from plait._executor.classical_calls import run_classical_call
+
+        return run_classical_call(operation, pattern, tensors, sizes, options)
     from plait._executor.uncacheable_calls import run_uncacheable_call
 
     return run_uncacheable_call(operation, tensors, pattern, sizes, reduction, options, callable_cell)

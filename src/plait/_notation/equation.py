@@ -7,18 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from plait._notation.parser import parse
+from plait._notation.parser import MISTYPED_ARROW_CHARACTERS, normalize_name, parse
 from plait._notation.tree import Ellipsis, Name, TensorExpr, Tree, collect_leaves, collect_names
 from plait.errors import PlaitError, make_error
 
 PATTERN_LAST_HINT = "with the equation first each letter is an axis; for axes with names, put the pattern last"
 """The end of a message about an equation that looks like a pattern of names."""
 
-_WORD_REGEX = re.compile(r"[A-Za-z]+")
-"""Matches each run of letters in an equation."""
+_WORD_REGEX = re.compile(r"[^\s.,>\-]+")
+"""Matches each run of letters in an equation that has nothing but letters and symbols."""
 
-_WORD_WITH_ELLIPSIS_REGEX = re.compile(r"\.*[A-Za-z][A-Za-z.]*")
-"""Matches each word of an equation, with an ellipsis before, inside or after it."""
+_WORD_WITH_ELLIPSIS_REGEX = re.compile(r"\.*[^\s.,>\-][^\s,>\-]*")
+"""Matches each word of such an equation, with an ellipsis before, inside or after it."""
 
 _MIN_NAME_LENGTH = 3
 """From this many letters on, a word that several terms have looks like the name of one axis."""
@@ -26,9 +26,15 @@ _MIN_NAME_LENGTH = 3
 _TOKEN_REGEX = re.compile(r"->|\.\.\.|\S|\Z")
 """With ``finditer``: matches each token of an equation, and at the end the empty string."""
 
+_MISTYPED_CHARACTERS = MISTYPED_ARROW_CHARACTERS + "…，"
+"""Characters beyond ASCII that are no letters: they are typed instead of ``->``, ``...`` or a comma."""
+
 
 def parse_equation(equation: str, tensor_count: int) -> Tree:
     """Return the tree of a classical equation for several tensors; it may have white space, and may lack an output.
+
+    Its axes are letters of any script, not normalized. Beyond ASCII every character counts as a letter, because
+    ``opt_einsum.get_symbol`` returns them all.
 
     >>> str(parse_equation("ij, jk", 2))
     'i j, j k -> i k'
@@ -53,10 +59,11 @@ def parse_equation(equation: str, tensor_count: int) -> Tree:
             if Ellipsis in map(type, items):
                 raise make_error("PLT106", "an ellipsis can appear only once in a tensor", equation, [(start, stop)])
             items.append(Ellipsis(None, start, stop))
-        elif symbol.isascii() and symbol.isalpha():
+        elif symbol.isalpha() if symbol.isascii() else symbol not in _MISTYPED_CHARACTERS:
             items.append(Name(symbol, start, stop))
         else:
-            message = f"unexpected {symbol!r} in an equation; its axes are the letters a to z and A to Z"
+            arrow = "; write the arrow as '->'" if symbol in MISTYPED_ARROW_CHARACTERS else ""
+            message = f"unexpected {symbol!r} in an equation; its axes are letters{arrow}"
             raise make_error("PLT110", message, equation, [(start, stop)])
     _forbid_words_beside_words(equation, [expr for side in sides for expr in side])
     left = sides[0]
@@ -117,6 +124,8 @@ def equation_as_pattern(text: Any, ranks: Sequence[int] | None = None) -> str | 
     letters, names = [
         [{*collect_names(side or ())} for side in (tree.left, tree.right)] for tree in (equation, pattern)
     ]
+    if any(normalize_name(letter) != letter or not letter.isidentifier() for letter in letters[0]):
+        return None  # a letter that is no name, or that is another name in a pattern
     if not letters[1] <= letters[0] or any(len(collect_names((expr,))) > 1 for expr in pattern.left):
         return None  # several words are axes with names, as in "h w", which lacks its arrow
     fits_equation = ranks is not None and _fits_ranks(equation, ranks)

@@ -138,7 +138,7 @@ def _parse_word(text: str, word: str, start: int, stop: int) -> Name | Number:
     raise _invalid_word_error(text, word, start)
 
 
-_MISTYPED_ARROW_CHARACTERS = "→⟶➔➜➝⇒⟹−–—"
+MISTYPED_ARROW_CHARACTERS = "→⟶➔➜➝⇒⟹−–—"
 """Characters that are often typed instead of the arrow ``->`` or a part of it."""
 
 
@@ -160,7 +160,7 @@ def _invalid_word_error(text: str, word: str, start: int) -> Exception:
         return make_error("PLT103", "an axis name cannot begin with a digit", text, at)
     for place, char in enumerate(word, start):
         if not ("a" + normalize_name(char)).isidentifier():
-            arrow = "; write the arrow as '->'" if char in _MISTYPED_ARROW_CHARACTERS else ""
+            arrow = "; write the arrow as '->'" if char in MISTYPED_ARROW_CHARACTERS else ""
             message = f"unexpected character {char!r}{arrow}"
             return make_error("PLT102", message, text, [(place, place + 1)])
     return make_error("PLT103", "this is not an axis name; a name must be a Python identifier", text, at)

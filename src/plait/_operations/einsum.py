@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import chain
+from itertools import accumulate, chain, compress, count
 from string import ascii_letters
 
 from plait._caches import clearable_lru_cache
@@ -19,12 +19,15 @@ from plait._plan.graph import NodeWithOperands, Plan, SizeOpBuilder
 from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import group_adjacent_axes
-from plait._shapes.solver import Axes, SolvedPattern
+from plait._shapes.solver import ELLIPSIS_LABEL, Axes, SolvedPattern
 from plait.errors import make_error
 
 
 def check_pattern(tree: Tree) -> None:
-    """Raise if the right side has an axis that no tensor has, or the same axis twice."""
+    """Raise if the right side has an axis that no tensor has, or the same axis twice.
+
+    In the classical form ``...`` may be on one side only: the dimensions that it represents are summed, or none.
+    """
     left, right = rules.require_one_output(tree, "einsum")
     tensors = [rules.collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
     right_axes = rules.collect_axes(right, tree, "einsum")
@@ -32,6 +35,8 @@ def check_pattern(tree: Tree) -> None:
         rules.forbid_grouped_ellipsis(expr, side, tree)
     left_axes = rules.TensorAxes(collect_names(left), [], [dots for side in tensors for dots in side.ellipses])
     rules.forbid_new_axes(left_axes, right_axes, tree, "einsum")
+    if tree.is_classical:
+        return
     rules.forbid_new_ellipsis(left_axes, right_axes, tree)
     if left_axes.ellipses and not right_axes.ellipses:
         message = "'...' does not appear on the right; add it there, or name the axes to be summed"
@@ -39,10 +44,18 @@ def check_pattern(tree: Tree) -> None:
 
 
 def lower_einsum(solved: SolvedPattern, reduction: str = "") -> Plan:
-    """Return the plan of an einsum; that of one tensor is a sum as `reduce` computes it, or another reduction."""
-    if len(solved.inputs) == 1:
+    """Return the plan of an einsum; that of one tensor is a sum as `reduce` computes it, or another reduction.
+
+    In the classical form without a reduction, that of one tensor is a sum in its own element type.
+    """
+    if len(solved.inputs) == 1 and (reduction or not solved.is_classical or not _has_sum(solved)):
         return lower_movement(solved, reduction or "sum")
     return lower_to_framework_einsum(solved)
+
+
+def _has_sum(solved: SolvedPattern) -> bool:
+    """Whether the result lacks an axis of the tensors."""
+    return not {*chain(*chain(*solved.inputs))} <= {*chain(*solved.output)}
 
 
 def lower_to_framework_einsum(solved: SolvedPattern, path: Path = ()) -> Plan:
@@ -96,8 +109,8 @@ def _single_step_or_left_to_right_path(solved: SolvedPattern, groups: Sequence[A
 
 
 def _is_from_ellipsis(solved: SolvedPattern, group: Axes) -> bool:
-    """Whether a group of coalesced axes belongs to an ellipsis."""
-    return solved.labels[group[0]] == "..."
+    """Whether a group of coalesced axes belongs to an ellipsis that the result has too; otherwise it gets a letter."""
+    return solved.labels[group[0]] == ELLIPSIS_LABEL and any(group[0] in axes for axes in solved.output)
 
 
 def _build_equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
@@ -112,6 +125,43 @@ def _build_equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
         text = "".join([letter.get(group, ".") for group in term])
         texts.append(re.sub(r"\.+", "...", text))
     return f"{','.join(texts[:-1])}->{texts[-1]}"
+
+
+def drop_stretched_dimensions(solved: SolvedPattern, slots: Sequence[int]) -> tuple[str, list[tuple[bool, ...]]] | None:
+    """Return a classical equation without the dimensions of length 1 that are stretched; ``None`` if there are none.
+
+    Only few frameworks stretch the dimensions of a letter. The dimensions of an ellipsis that the result has are left
+    to the framework, those of another ellipsis get letters.
+
+    Returns:
+        The equation, and for each tensor which of its dimensions remain.
+    """
+    if not solved.is_classical or 1 not in slots[: sum(solved.ranks)]:
+        return None
+    remaining: list[tuple[bool, ...]] = []
+    for dims, end in zip(solved.inputs, accumulate(solved.ranks), strict=True):
+        lengths = slots[end - len(dims) : end]
+        remaining.append(
+            tuple(
+                [
+                    length != 1 or slots[solved.slots[axis]] == 1 or _is_from_ellipsis(solved, (axis,))
+                    for length, (axis,) in zip(lengths, dims, strict=True)
+                ]
+            )
+        )
+    if all(map(all, remaining)):
+        return None
+    unused = (chr(code) for code in count(ord("一")) if chr(code) not in solved.text)  # ideographs, which are letters
+    labels = [
+        next(unused) if label == ELLIPSIS_LABEL and not _is_from_ellipsis(solved, (axis,)) else label
+        for axis, label in enumerate(solved.labels)
+    ]
+    terms = [
+        [labels[axis] for (axis,) in compress(dims, kept)] for dims, kept in zip(solved.inputs, remaining, strict=True)
+    ]
+    terms.append([labels[axis] for (axis,) in solved.output])
+    *left, right = [re.sub(r"\.+", ELLIPSIS_LABEL, "".join(term)) for term in terms]
+    return f"{','.join(left)}->{right}", remaining
 
 
 @clearable_lru_cache(maxsize=512)

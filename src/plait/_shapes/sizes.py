@@ -15,13 +15,16 @@ from plait._notation.parser import normalize_name
 from plait._shapes.solver import (
     BROADCAST,
     CHECK_NONEMPTY,
+    ELLIPSIS_LABEL,
     PRODUCT,
     QUOTIENT,
     SIZE_OP_KINDS_WITH_RESULT,
     SizeOp,
     SolvedPattern,
     dimension_phrase_and_span,
+    slot_labels,
     tensor_label,
+    tensor_number_and_dimension,
 )
 from plait.errors import make_error, short_repr
 
@@ -58,17 +61,36 @@ def extend_slots(
                 raise error_factory(slots, kind, source, factors)
             slots.append(total // size)
         elif kind == BROADCAST:
-            length = slots[source]
-            if length != size:  # asked first, since a length that depends on data cannot be compared with 1
-                if 1 not in (length, size):
-                    raise error_factory(slots, kind, source, factors)
-                length = size if length == 1 else length
+            length: Any = slots[source]
+            if sizes_differ is not ne:
+                length = _broadcast_length_or_none(length, size, sizes_differ)
+            elif length == 1:
+                length = size
+            elif length != size != 1:
+                length = None
+            if length is None:
+                raise error_factory(slots, kind, source, factors)
             slots.append(length)
         elif kind == CHECK_NONEMPTY:
             if slots[source] == 0 if is_zero_size is None else is_zero_size(slots[source]):
                 raise error_factory(slots, kind, source, factors)
         elif sizes_differ(slots[source], size):
             raise error_factory(slots, kind, source, factors)
+
+
+def _broadcast_length_or_none(length: Any, other: Any, sizes_differ: Callable[[Any, Any], bool]) -> Any:
+    """Return the length to which two symbolic sizes broadcast, or ``None`` if they do not.
+
+    Those that may be equal count as equal.
+    """
+    if _is_one(length, sizes_differ):
+        return other
+    return length if _is_one(other, sizes_differ) or not sizes_differ(length, other) else None
+
+
+def _is_one(size: Any, sizes_differ: Callable[[Any, Any], bool]) -> bool:
+    """Whether a size is known to be 1: ``sizes_differ`` is false too if that is unknown, but then for every number."""
+    return not sizes_differ(size, 1) and sizes_differ(size, 2)
 
 
 def compute_all_slots(
@@ -184,14 +206,15 @@ def size_op_error(
         shown_slots = [source] if source < dims else []
     else:
         where, _ = dimension_phrase_and_span(tree, ranks, source)
-        product = _format_product(solved, slots, factors)
+        is_letter = kind == BROADCAST and slot_labels(solved, ())[source] != ELLIPSIS_LABEL
+        product = _format_product(solved, slots, factors, source if is_letter else None)
         if not factors:
             message = f"{where} must have length 1, but has length {length}"
         elif kind == QUOTIENT and product.endswith("=0"):
             code, message = "PLT306", f"the other size in {where} cannot be inferred when {product}; pass it too"
         elif kind == QUOTIENT:
             code, message = "PLT302", f"{product} does not divide {where} (length {length})"
-        elif kind == BROADCAST:
+        elif kind == BROADCAST and not is_letter:
             message = f"{where} has length {length}, which does not broadcast with {slots[factors[0]]}"
         elif product == str(slots[factors[0]]):
             message = f"{where} must have length {product}, but has length {length}"
@@ -200,13 +223,34 @@ def size_op_error(
                 product = f"{product} in {dimension_phrase_and_span(tree, ranks, factors[0])[0]}"
                 shown_slots = sorted({factors[0], source})
             message = f"{where} has length {length}, but {product}"
+            message += _unit_axis_hint(solved, slots, source, factors)
     spans = [dimension_phrase_and_span(tree, ranks, slot)[1] for slot in shown_slots]
     return make_error(code, message, tree.text, spans, error_facts_from_slots(solved, slots))
 
 
-def _format_product(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:
-    """Return a product of sizes as text with the names of its axes: ``ph=3``, ``2``, ``h*p=6``."""
-    labels = dict(zip(solved.slots, solved.labels, strict=True))
-    names = "*".join([labels.get(factor, "?") for factor in factors])
+def _unit_axis_hint(solved: SolvedPattern, slots: Sequence[Any], source: int, factors: tuple[int, ...]) -> str:
+    """Return what to write in the named form for length 1 of an axis that another tensor has too; else ``""``."""
+    dims = sum(solved.ranks)
+    if solved.is_classical or len(factors) != 1 or len(solved.ranks) == 1:
+        return ""
+    lengths = {slot: slots[slot] for slot in (source, *factors) if slot < dims}
+    stretched = [slot for slot, length in lengths.items() if type(length) is int and length == 1]
+    tensors = {tensor_number_and_dimension(solved.ranks, slot)[0] for slot in lengths}
+    axes = sum(solved.inputs, ())[source]
+    if len(stretched) != 1 or len(tensors) != len(lengths) or len(axes) != 1:
+        return ""
+    number, _ = tensor_number_and_dimension(solved.ranks, stretched[0])
+    return f"; a named axis is not stretched, so write 1 instead of {solved.labels[axes[0]]} in tensor {number}"
+
+
+def _format_product(
+    solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...], source: int | None = None
+) -> str:
+    """Return a product of sizes as text with the names of its axes: ``ph=3``, ``2``, ``h*p=6``.
+
+    If ``source`` is the slot of a dimension, its axis gives the name.
+    """
+    labels = slot_labels(solved, ())
+    names = "*".join([labels.get(factor if source is None else source, "?") for factor in factors])
     size = str(multiply_sizes([slots[factor] for factor in factors]))
     return size if names == size else f"{names}={size}"

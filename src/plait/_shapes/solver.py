@@ -32,7 +32,9 @@ QUOTIENT = "quotient"
 CHECK_EQUAL = "check"
 """A kind of `SizeOp`: raise if ``source`` is not the product of ``factors``."""
 BROADCAST = "broadcast"
-"""A kind of `SizeOp`: append to the slots the length to which ``source`` and the one item of ``factors`` broadcast."""
+"""A kind of `SizeOp`: append to the slots the length to which ``source`` and the one item of ``factors`` broadcast.
+
+So do the dimensions of an ellipsis, and in a classical equation those of one letter in several tensors."""
 CHECK_NONEMPTY = "nonempty"
 """A kind of `SizeOp`: raise if ``source`` is 0."""
 SIZE_OP_KINDS_WITH_RESULT = (PRODUCT, QUOTIENT, BROADCAST)
@@ -126,7 +128,10 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], size_names: tuple[str, ...
             labels.append(key if type(key) is str else ELLIPSIS_LABEL)
             slots.append(first_given + size_names.index(key) if key in size_names else None)
     next_slot = first_given + len(size_names) + len(constants)
-    size_ops, slot_count = _infer_sizes(tree, ranks, sum(inputs, ()), labels, slots, next_slot)
+    if tree.is_classical:
+        size_ops, slot_count = _infer_broadcast_sizes(inputs, slots, next_slot)
+    else:
+        size_ops, slot_count = _infer_sizes(tree, ranks, sum(inputs, ()), labels, slots, next_slot)
     if None in slots:
         raise _missing_size_error(tree, labels[slots.index(None)])
     return SolvedPattern(
@@ -213,6 +218,34 @@ def _infer_sizes(
     return size_ops, next_slot
 
 
+def _infer_broadcast_sizes(inputs: Sequence[Dims], slots: list[int | None], next_slot: int) -> tuple[list[SizeOp], int]:
+    """Do what `_infer_sizes` does for a classical equation, in which each dimension has one axis.
+
+    Length 1 is stretched to the length that the axis has in another tensor; within one tensor, and where the caller
+    gives the size, all lengths are equal.
+    """
+    size_ops: list[SizeOp] = []
+    given = {axis for axis, slot in enumerate(slots) if slot is not None}
+    source = 0
+    for dims in inputs:
+        slot_in_tensor: dict[int, int] = {}
+        for (axis,) in dims:
+            slot = slots[axis]
+            if axis in slot_in_tensor:
+                size_ops.append(SizeOp(CHECK_EQUAL, source, (slot_in_tensor[axis],)))
+            elif slot is None:
+                slots[axis] = source
+            elif axis in given:
+                size_ops.append(SizeOp(CHECK_EQUAL, source, (slot,)))
+            else:
+                size_ops.append(SizeOp(BROADCAST, source, (slot,)))
+                slots[axis] = next_slot
+                next_slot += 1
+            slot_in_tensor.setdefault(axis, source)
+            source += 1
+    return size_ops, next_slot
+
+
 def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, str]:
     """Return, for each slot, the text of the axis or dimension whose size it holds: ``h``, ``(h p)``, or ``1``.
 
@@ -251,7 +284,7 @@ _BACKEND_HINT = "the framework of the tensors computes the result"
 _HINTS_BY_ARGUMENT_NAME = {
     **dict.fromkeys(("optimize", "optimizer", "path", "slicing_opts"), _PATH_HINT),
     "memory_limit": _LIMIT_HINT,
-    "out": "plait always returns a new result",
+    "out": "elsewhere plait returns a new result",
     **dict.fromkeys(("dtype", "acc_dtype", "casting"), _CONVERT_HINT),
     "order": "plait does not promise a memory order; copy the result in the order that you need",
     **dict.fromkeys(("backend", "device", "stream"), _BACKEND_HINT),
@@ -269,6 +302,9 @@ _HINTS_BY_ARGUMENT_NAME = {
 }
 """Hints in the error for an unknown size, for names that are arguments of other libraries' functions."""
 
+CLASSICAL_ARGUMENT_NAMES = ("optimize", "out", "dtype", "casting", "order")
+"""The arguments of NumPy's einsum, which `plait.einsum` has in the classical and the interleaved form alone."""
+
 PARAMETER_NAMES = ("tensor", "pattern", "reduction")
 """The names that Python takes for arguments of the public functions, so that no size can be given with such a name."""
 
@@ -276,6 +312,9 @@ PARAMETER_NAMES = ("tensor", "pattern", "reduction")
 def unknown_size_name_error(name: str, axis_names: Collection[str], text: str) -> PlaitError:
     """Return the error for a given size whose name is not an axis of the pattern."""
     hint = _HINTS_BY_ARGUMENT_NAME.get(name)
+    if name in CLASSICAL_ARGUMENT_NAMES:
+        message = f"'{name}' is not an axis of the pattern; it is an argument of einsum in the classical form alone, "
+        return make_error("PLT203", f"{message}einsum(equation, *tensors, {name}=...); {hint}", text)
     end = f" or an argument of plait; {hint}" if hint else did_you_mean(name, axis_names)
     return make_error("PLT203", f"'{name}' is not an axis of the pattern{end}", text)
 
@@ -336,12 +375,22 @@ def tensor_label(number: int, count: int) -> str:
     return "input" if count == 1 else f"tensor {number}"
 
 
+def tensor_number_and_dimension(ranks: Sequence[int], slot: int) -> tuple[int, int]:
+    """Return the number of the tensor, and the dimension of it, whose length is in a slot.
+
+    >>> tensor_number_and_dimension((2, 3), 4)
+    (1, 2)
+    """
+    number = 0
+    while slot >= ranks[number]:
+        slot -= ranks[number]
+        number += 1
+    return number, slot
+
+
 def dimension_phrase_and_span(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[str, Span]:
     """Return how a message refers to the dimension whose length is in a slot, and the range of its text."""
-    number, dim = 0, slot
-    while dim >= ranks[number]:
-        dim -= ranks[number]
-        number += 1
+    number, dim = tensor_number_and_dimension(ranks, slot)
     item = item_of_each_dimension(tree.left[number], ranks[number])[dim]
     where = f"dimension {dim} of {tensor_phrase(number, len(ranks))}"
     return where, (item.start, item.stop)

@@ -184,6 +184,15 @@ class Backend:
     accepts: ClassVar[frozenset[str]] = frozenset()
     """The names of other backends whose tensors the functions also accept, as JAX's accept NumPy's arrays."""
 
+    tensor_from_number: Callable[[Any, Tensor], Tensor] | None = None
+    """``tensor_from_number(number, tensor)`` makes a tensor of rank 0, which a classical einsum takes beside tensors.
+
+    * ``number``: a Python bool, int, float or complex.
+    * ``tensor``: one of the tensors, which decides the device, and with the number the element type.
+
+    Returns a tensor of rank 0; ``None`` if the framework's users multiply by the number themselves.
+    """
+
     einsum_optimizes_path: ClassVar[bool] = False
     """Whether ``einsum`` finds a good contraction path itself; plait then gives it all tensors in one call."""
 

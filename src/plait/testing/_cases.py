@@ -165,5 +165,7 @@ CLASSICAL_EINSUM_CASES: list[tuple[str, list[tuple[int, ...]]]] = [
     (",->", [(), ()]),
     ("...,...", [(2, 3), (3,)]),
     ("b...c,c->b...", [(2, 4), (4,)]),
+    ("ij,ij->j", [(4, 3), (1, 3)]),
+    ("...i,i->i", [(2, 3), (3,)]),
 ]
 """Equations in the form of NumPy's einsum, each with the shapes of its tensors."""

@@ -209,7 +209,8 @@ class Blosc2Backend(Backend):
         dtype = np.result_type(*[tensor.dtype for tensor in tensors])
         if is_low_precision(dtype):
             return _cast(Blosc2Backend.einsum(equation, *[_cast(tensor, np.float32) for tensor in tensors]), dtype)
-        return _to_array(einsum_by_matmul(_ArrayFunctions, equation, *[_cast(tensor, dtype) for tensor in tensors]))
+        result = _to_array(einsum_by_matmul(_ArrayFunctions, equation, *[_cast(tensor, dtype) for tensor in tensors]))
+        return result if result.dtype == dtype else _cast(result, dtype)  # a sum of all integers has 64 bits
 
     def slice(self, tensor: Any, axis: int, start: int, stop: int) -> Any:
         return _to_array(tensor.slice((*[slice(0, length) for length in tensor.shape[:axis]], slice(start, stop))))

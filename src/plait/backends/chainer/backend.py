@@ -78,7 +78,9 @@ class ChainerBackend(Backend):
         """The einsum of operands of one element type."""
         if not all(_is_differentiable(tensor.dtype) for tensor in tensors):
             arrays = [chainer.as_array(tensor) for tensor in tensors]
-            return chainer.Variable(backend_for_type(arrays[0].__class__).einsum(equation, *arrays))
+            result = backend_for_type(arrays[0].__class__).einsum(equation, *arrays)
+            array_module = chainer.backend.get_array_module(arrays[0])
+            return chainer.Variable(array_module.asarray(result))  # a result of NumPy may be a scalar
         if len(tensors) > 1 and "..." in equation:  # Chainer's einsum does not broadcast
             return einsum_by_matmul(_ARRAY_API_NAMESPACE, equation, *map(chainer.as_variable, tensors))
         return F.einsum(equation, *tensors)

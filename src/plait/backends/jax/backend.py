@@ -68,6 +68,7 @@ class JaxBackend(Backend):
         with_sharding_errors(jnp.stack, "the sharding differs from one tensor to another; reshard them")
     )
     einsum = staticmethod(einsum)
+    tensor_from_number = staticmethod(lambda number, tensor: jnp.asarray(number, dtype=jnp.result_type(tensor, number)))
     reductions = ReductionTable(
         function=lambda name: jax.nn.logsumexp if name == "logsumexp" else getattr(jnp, name),
         overrides={  # `jnp.any` and `jnp.all` look at the real part alone

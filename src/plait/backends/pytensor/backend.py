@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile import SharedVariable
 from pytensor.gradient import disconnected_grad
@@ -52,6 +53,15 @@ _complex_var = build_var(
 )
 
 
+def _cast_with_wrap_around(integers: Any, dtype: str) -> Any:
+    """Cast a sum of narrow integers, which PyTensor computes in 64 bits, back to their type.
+
+    PyTensor's own cast of a number that the type cannot represent may raise an error.
+    """
+    info = np.iinfo(dtype)
+    return pt.cast((integers - info.min) % (2**info.bits) + info.min, dtype)
+
+
 class PyTensorBackend(LazySizeBackend):
     """The backend of variables; it calls functions of ``pytensor.tensor``, which convert NumPy arrays to constants."""
 
@@ -96,6 +106,8 @@ class PyTensorBackend(LazySizeBackend):
             equation, tensors, [_static_shape(tensor) for tensor in tensors], pt.squeeze
         )
         result = pt.einsum(",".join(terms) + "->" + output, *operands)
+        if len(operands) == 1 and result.dtype != operands[0].dtype:
+            result = _cast_with_wrap_around(result, operands[0].dtype)
         lengths = {
             letter: size
             for term, operand in zip(terms, operands, strict=True)

@@ -49,6 +49,16 @@ _WIDE_DTYPE_FOR_NUMPY = {
 """For each element type that NumPy lacks, the wider one to which tensors are cast before they become NumPy arrays."""
 
 
+def _dtype_beside_number(dtype: torch.dtype, number: Any) -> torch.dtype:
+    """Return ``torch.result_type`` of a tensor with dimensions and a number; Dynamo does not trace that function."""
+    if isinstance(number, complex):
+        real = dtype if dtype.is_floating_point else torch.get_default_dtype()
+        return dtype if dtype.is_complex else real.to_complex()
+    if isinstance(number, float):
+        return dtype if dtype.is_complex or dtype.is_floating_point else torch.get_default_dtype()
+    return torch.int64 if dtype is torch.bool and not isinstance(number, bool) else dtype
+
+
 class TorchBackend(Backend):
     """The backend of PyTorch's tensors; it calls functions of ``torch``, which parse arguments faster than methods."""
 
@@ -60,6 +70,10 @@ class TorchBackend(Backend):
     stack = staticmethod(torch.stack)
     einsum = staticmethod(einsum)
     view = staticmethod(lambda tensor, shape: tensor.view(shape))
+
+    @staticmethod
+    def tensor_from_number(number: Any, tensor: Any) -> Any:
+        return torch.scalar_tensor(number, dtype=_dtype_beside_number(tensor.dtype, number), device=tensor.device)
 
     def __init__(self, tensor_type: type) -> None:
         if tensor_type in (torch.Tensor, torch.nn.Parameter):

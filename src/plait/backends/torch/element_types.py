@@ -113,7 +113,9 @@ def einsum(equation: str, *tensors: Any) -> Any:
     is_mixed = any(tensor.dtype != dtype for tensor in tensors)
     if dtype in _NEEDS_CAST or (is_mixed and not _is_cast_by_autocast(tensors)):
         return _einsum_with_casts(equation, *tensors)
-    return einsum_of_any_lengths(equation, *tensors)
+    result = einsum_of_any_lengths(equation, *tensors)
+    # torch sums the integers of one tensor in int64
+    return result if len(tensors) > 1 or dtype.is_floating_point or dtype.is_complex else result.to(dtype)
 
 
 def _is_cast_by_autocast(tensors: Sequence[Any]) -> bool:
