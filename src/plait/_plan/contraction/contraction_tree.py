@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
 from plait._plan.contraction.dynamic_programming import BestContractions
-from plait._plan.contraction.tensor_graph import PartialContraction, Step, TensorGraph
+from plait._plan.contraction.paths import Step
+from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph
 
 
 class ContractionTree:
@@ -36,13 +37,18 @@ class ContractionTree:
         for node, children in enumerate(self.children):
             for child in children:
                 self.parents[child] = node
-        self.cost = sum(self.costs)
+        self.cost = state.cost
         self.size_of = graph.size_of
 
     @property
     def largest_result(self) -> int:
         """The number of elements of the largest result."""
         return max(self.sizes[self.input_count :])
+
+    @property
+    def largest_intermediate(self) -> int:
+        """The number of elements of the largest result except the last one."""
+        return max(self.sizes[self.input_count : -1], default=0)
 
     def steps(self) -> list[Step]:
         """Return the steps of the path."""
@@ -68,6 +74,13 @@ class ContractionTree:
             for child in self.children[node]:
                 heappush(leaves, (-self.costs[child], child))
         return inner, [node for _, node in leaves]
+
+    def ancestors(self, node: int, count: int) -> list[int]:
+        """Return the nodes above a node, up to ``count`` of them."""
+        found: list[int] = []
+        while len(found) < count and (node := self.parents[node]) >= 0:
+            found.append(node)
+        return found
 
     def replace_part(self, inner: Sequence[int], leaves: Sequence[int], best: BestContractions) -> None:
         """Replace a part of the tree by the best contraction of its leaves; its root stays the same node."""

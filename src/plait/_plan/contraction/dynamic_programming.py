@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-from plait._plan.contraction.tensor_graph import AxisSetSizes, Step, axes_of_set
+from plait._plan.contraction.paths import Step
+from plait._plan.contraction.tensor_graph import AxisSetSizes, axes_of_set
 
 MAX_UNINDEXED_GROUPS = 48
 """More groups with the same number of tensors are looked up by their axes, instead of one after the other."""
@@ -67,6 +68,7 @@ def find_best_contractions(
     all_tensors = (1 << len(terms)) - 1
     members_by_bit = _members_by_bit_of_hyperedge(terms, output)
     hyperedges = sum(members_by_bit)
+    max_size = inf if memory_limit is None else memory_limit
     work = 0
     for count in range(2, len(terms) + 1):
         found: dict[int, Group] = {}
@@ -105,10 +107,13 @@ def find_best_contractions(
                             if members_by_bit[1 << axis] & ~union:
                                 summed ^= 1 << axis
                     total += 2 * products if summed else products
-                    if total >= max_cost:
-                        continue
                     result_size = products // size_of[summed]
-                    if memory_limit is None or result_size <= memory_limit or union == all_tensors:
+                    # a later step multiplies each element of the result at least once
+                    if union == all_tensors:
+                        is_good = total < max_cost
+                    else:
+                        is_good = total + result_size < max_cost and result_size <= max_size
+                    if is_good:
                         found[union] = (union, (axes | other_axes) ^ summed, result_size, total)
                         parts[union] = members, other_members
             if work > max_work:

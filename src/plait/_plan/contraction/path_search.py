@@ -1,35 +1,375 @@
 """The search for a contraction path: which algorithms run, and for how long.
 
-The search takes a part of the estimated time of the contraction, and at least about as long as the path takes to be
-executed by Python. Time is counted in units of work instead of being measured, so that the same network always has the
-same path.
+First greedy searches and a sweep find a few paths, in about linear time. For few tensors, dynamic programming then finds
+the best path. For more, parts of these paths are replaced by better ones, and random paths follow as long as time is
+left. The search takes a part of the estimated time of the contraction, and always about as long as the greedy search of
+other libraries. Its time is not measured but counted in units of work, so that a network always has the same path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from itertools import count
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from plait._plan.contraction.contraction_tree import ContractionTree
 from plait._plan.contraction.dynamic_programming import find_best_contractions, steps_of_group
-from plait._plan.contraction.greedy import find_greedy_steps
+from plait._plan.contraction.greedy import contract_smallest_first, find_greedy_steps
+from plait._plan.contraction.other_optimizers import (
+    find_path_with_cotengra,
+    find_path_with_function,
+    find_path_with_opt_einsum,
+    list_paths_of_installed_packages,
+)
+from plait._plan.contraction.paths import (
+    Path,
+    PathOrAlgorithm,
+    Step,
+    normalize_path,
+    numbered_steps,
+    path_from_numbered_steps,
+)
 from plait._plan.contraction.subtree_refinement import SubtreeRefinement
 from plait._plan.contraction.sweep import breadth_first_order, find_sweep_steps
-from plait._plan.contraction.tensor_graph import PartialContraction, Step, TensorGraph
+from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph, total_cost
+from plait.backends.costs import ContractionCosts
 
 if TYPE_CHECKING:
     from plait._plan.contraction.network import TensorNetwork
-    from plait.backends.costs import ContractionCosts
 
-NANOSECONDS_PER_WORK = 800.0
-"""The time of a unit of work: dynamic programming compares two groups of tensors, and so on."""
+SECONDS_PER_WORK = 8e-7
+"""The time of a unit of work, in which dynamic programming compares a pair of groups of tensors."""
 
-BASE_WORK_PER_TENSOR = 30
+FIRST_PATH_WORK_PER_PAIR = 8
+"""The work of a greedy search or of a sweep, for each pair of tensors that share an axis."""
+
 BASE_WORK_PER_PAIR = 40
+"""The least work of the whole search, for each pair of tensors that share an axis."""
 
-PART_OF_CONTRACTION = 0.05
-MAX_SECONDS = 0.3
-MAX_FEASIBLE_SIZE = 2**38
+EXACT_WORK_PER_PAIR = 12
+"""The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
+
+WORK_PER_PAIR_IN_TURN = 6
+"""The work after which a refinement pauses for another one, for each pair of tensors that share an axis."""
+
+MIN_GAIN = 0.05
+"""A refinement goes on beyond the least work if it lowers the cost by more than this part whenever it has its turn."""
+
+PART_OF_CONTRACTION = 0.04
+"""The part of the estimated time of the contraction that the search may take."""
+
+MAX_SECONDS = 10.0
+MAX_SECONDS_IF_TOO_LARGE = 0.25
+"""The longest search, and the longest one for a contraction that does not fit into the memory of any machine."""
+
+MAX_ELEMENTS = 2**40
+"""A contraction with a larger result does not fit into the memory of any machine."""
+
+MAX_TENSORS_FOR_OUTER_PRODUCTS = 4
+"""Up to this many tensors all paths are compared, with all outer products."""
+
+MAX_TENSORS_FOR_EXACT_SEARCH = 12
+"""Up to this many tensors the best path without outer products is searched first."""
+
+GREEDY_WEIGHTS = (4, 48)
+"""The weights of the first greedy searches: small weights suit trees and chains, large ones suit lattices."""
+
+RANDOM_WEIGHTS_AND_NOISES = ((4, 0.1), (16, 0.1), (48, 0.3), (8, 0.3), (32, 1.0), (4, 0.5))
+"""The weights and the noise of random greedy searches, which are used in turn."""
+
+RANDOM_GREEDY_TRIALS = 32
+"""The number of paths that ``"random-greedy"`` compares, as in opt_einsum."""
+
+SMALL_PARTS, LARGE_PARTS = (4, 5, 6), (8,)
+"""How many leaves the parts have that are replaced; large ones are only tried for the best path."""
+
+
+def find_path(
+    network: TensorNetwork,
+    optimize: PathOrAlgorithm = "auto",
+    memory_limit: int | None = None,
+    costs: ContractionCosts | None = None,
+) -> Path:
+    """Return the path of a contraction.
+
+    Args:
+        network: The tensors.
+        optimize: The path, or the function or the algorithm that finds one, or the seconds that a search may take.
+        memory_limit: The largest number of elements of an intermediate result; if no path keeps it, the remaining
+            tensors are contracted at once.
+        costs: The costs of the framework, from which the time of the contraction is estimated.
+
+    Raises:
+        AxisError: PLT214, the path does not fit.
+        BackendError: PLT511, the algorithm needs a package that is not installed.
+    """
+    tensor_count = len(network.terms)
+    if isinstance(optimize, tuple):
+        return normalize_path(optimize, tensor_count)
+    if tensor_count <= 2:
+        return (tuple(range(tensor_count)),)
+    if callable(optimize):
+        return find_path_with_function(network, optimize, memory_limit)
+    if optimize == "cotengra":
+        return find_path_with_cotengra(network)
+    find_steps = _STEP_FINDERS.get(optimize) if isinstance(optimize, str) else None
+    if isinstance(optimize, str) and optimize != "auto" and find_steps is None:
+        return find_path_with_opt_einsum(network, optimize, memory_limit)
+    graph = TensorGraph.from_network(network)
+    if find_steps is not None:
+        return path_from_numbered_steps(find_steps(graph, memory_limit), tensor_count)
+    search = PathSearch(graph, memory_limit, costs, None if isinstance(optimize, str) else optimize)
+    search.run()
+    best_steps = search.best_steps()
+    seconds = search.seconds_for_other_packages()
+    if seconds > 0 and memory_limit is None:
+        for path in list_paths_of_installed_packages(network, seconds):
+            steps = numbered_steps(path, tensor_count)
+            if total_cost(network, steps) < total_cost(network, best_steps):
+                best_steps = steps
+    return path_from_numbered_steps(best_steps, tensor_count)
+
+
+class PathSearch:
+    """A search for the path with the lowest cost.
+
+    Attributes:
+        best: the best path so far; ``None`` if no path of pairs keeps the memory limit.
+        work: the units of work so far.
+    """
+
+    def __init__(
+        self,
+        graph: TensorGraph,
+        memory_limit: int | None = None,
+        costs: ContractionCosts | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        self.best: ContractionTree | None = None
+        self.work = 0.0
+        self._graph, self._memory_limit, self._seconds = graph, memory_limit, seconds
+        self._costs = ContractionCosts() if costs is None or costs.flop == inf else costs
+        self._neighbours: list[set[int]] = []
+        self._pair_count = 0
+        self._steps_of_several: list[Step] = []  # of a path whose last step contracts the remaining tensors at once
+
+    def run(self) -> None:
+        """Search as long as it pays."""
+        tensor_count = len(self._graph.terms)
+        if tensor_count <= MAX_TENSORS_FOR_OUTER_PRODUCTS and self.find_exactly(None):
+            return
+        self._neighbours = self._graph.find_neighbours()
+        self._pair_count = sum(map(len, self._neighbours)) // 2
+        for weight in GREEDY_WEIGHTS:
+            self._greedy_tree(weight, max_cost=self._best_cost)
+        if tensor_count <= MAX_TENSORS_FOR_EXACT_SEARCH and self.find_exactly(
+            ~self._graph.output, self._pair_count * EXACT_WORK_PER_PAIR
+        ):
+            return
+        first_trees = [self.best, self._sweep_tree(0)]
+        self._refine_in_turn([tree for tree in first_trees if tree is not None])
+        for tree in self._further_trees():
+            if self._work_left() <= 0:
+                break
+            for part_sizes in (SMALL_PARTS, LARGE_PARTS):
+                if part_sizes == SMALL_PARTS or tree is self.best:
+                    self._refine(SubtreeRefinement(tree, part_sizes, self._memory_limit), self._work_left())
+
+    def _refine_in_turn(self, trees: list[ContractionTree]) -> None:
+        """Refine some trees in turn: each as long as it gets much better, or as there is work left."""
+        base_work = self._pair_count * BASE_WORK_PER_PAIR
+        pending = [SubtreeRefinement(tree, SMALL_PARTS, self._memory_limit) for tree in trees]
+        for refinement in pending:  # the list gets those again that go on
+            cost = refinement.tree.cost
+            self._refine(refinement, self._pair_count * WORK_PER_PAIR_IN_TURN)
+            is_gaining = refinement.tree.cost < (1 - MIN_GAIN) * cost
+            if not refinement.is_finished and (is_gaining or self.work < base_work or self._work_left() > 0):
+                pending.append(refinement)
+
+    def best_steps(self) -> list[Step]:
+        """Return the steps of the best path."""
+        return self._steps_of_several if self.best is None else self.best.steps()
+
+    def seconds_for_other_packages(self) -> float:
+        """Return how long other packages may search for a better path."""
+        total = self._allowed_seconds()
+        return 0.0 if total < 1 else total - self.work * SECONDS_PER_WORK
+
+    def _allowed_seconds(self) -> float:
+        """Return how long the whole search may take; the better the best path is, the shorter the time."""
+        if self._seconds is not None:
+            return self._seconds
+        if self.best is None:
+            return 0.0
+        overhead = len(self._graph.terms) * (self._costs.pairwise_overhead + self._costs.dot_overhead)
+        estimated = (min(self.best.cost, 10**30) * self._costs.flop + overhead) * 1e-9
+        limit = MAX_SECONDS if self.best.largest_result <= MAX_ELEMENTS else MAX_SECONDS_IF_TOO_LARGE
+        return min(estimated * PART_OF_CONTRACTION, limit)
+
+    def _work_left(self) -> float:
+        """Return how much more work plait's own search may do; other packages get half of a long time."""
+        seconds = self._allowed_seconds()
+        own = seconds if seconds < 1 else seconds / 2
+        return own / SECONDS_PER_WORK - self.work
+
+    def find_exactly(self, linking_axes: int | None, max_work: float = inf) -> bool:
+        """Find the best path by dynamic programming; return whether the work sufficed.
+
+        The other arguments are those of `find_best_contractions`.
+        """
+        graph = self._graph
+        found = find_best_contractions(
+            graph.terms,
+            graph.output,
+            graph.size_of,
+            linking_axes=linking_axes,
+            max_cost=self._best_cost,
+            max_work=max_work,
+            memory_limit=self._memory_limit,
+        )
+        self.work += found.work
+        all_tensors = (1 << len(graph.terms)) - 1
+        if all_tensors in found.parts:
+            numbers = range(len(graph.terms))
+            self._keep_best(ContractionTree(graph, steps_of_group(found, all_tensors, numbers, len(graph.terms))))
+        return found.is_complete and self.best is not None
+
+    @property
+    def _best_cost(self) -> float:
+        """The cost of the best path so far."""
+        return inf if self.best is None else self.best.cost
+
+    def _greedy_tree(
+        self, weight: int, noise: float = 0.0, seed: int = 0, max_cost: float = inf
+    ) -> ContractionTree | None:
+        """Return the tree of a greedy path; ``None`` if it costs too much, or is not a path of pairs."""
+        steps = find_greedy_steps(
+            self._graph,
+            self._neighbours,
+            weight=weight,
+            noise=noise,
+            seed=seed,
+            memory_limit=self._memory_limit,
+            max_cost=max_cost,
+        )
+        self.work += self._pair_count * FIRST_PATH_WORK_PER_PAIR
+        if steps is None:
+            return None
+        if len(steps[-1]) > 2:  # the memory limit leaves several tensors to the last step
+            self._steps_of_several = self._steps_of_several or steps
+            return None
+        return self._keep_best(ContractionTree(self._graph, steps))
+
+    def _sweep_tree(self, start_rank: int) -> ContractionTree | None:
+        """Return the tree of a sweep; ``None`` if a result exceeds the memory limit."""
+        self.work += self._pair_count * FIRST_PATH_WORK_PER_PAIR
+        tree = ContractionTree(self._graph, find_sweep_steps(self._graph, self._neighbours, start_rank=start_rank))
+        if self._memory_limit is not None and tree.largest_intermediate > self._memory_limit:
+            return None
+        return self._keep_best(tree)
+
+    def _further_trees(self) -> Iterator[ContractionTree]:
+        """Yield the best tree, to refine it further, and then random ones without end."""
+        if self.best is None:
+            return
+        yield self.best
+        for seed in count(1):
+            weight, noise = RANDOM_WEIGHTS_AND_NOISES[seed % len(RANDOM_WEIGHTS_AND_NOISES)]
+            for tree in (self._greedy_tree(weight, noise, seed), self._sweep_tree(seed)):
+                if tree is not None:
+                    yield tree
+
+    def _refine(self, refinement: SubtreeRefinement, max_work: float) -> None:
+        """Run a refinement."""
+        self.work += refinement.run(max_work)
+        self._keep_best(refinement.tree)
+
+    def _keep_best(self, tree: ContractionTree) -> ContractionTree:
+        """Return a tree, which becomes the best if it is."""
+        if tree.cost < self._best_cost:
+            self.best = tree
+        return tree
+
+
+def _find_single_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
+    """Return the steps of ``"greedy"``: the pair with the least size of the result minus the sizes of both."""
+    return find_greedy_steps(graph, graph.find_neighbours(), memory_limit=memory_limit)
+
+
+def _find_random_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
+    """Return the steps of ``"random-greedy"``: the best of several greedy paths."""
+    best_steps = _find_single_greedy_steps(graph, memory_limit)
+    if len(best_steps[-1]) > 2:
+        return best_steps
+    neighbours = graph.find_neighbours()
+    best_cost = ContractionTree(graph, best_steps).cost
+    for seed in range(1, RANDOM_GREEDY_TRIALS):
+        weight, noise = RANDOM_WEIGHTS_AND_NOISES[seed % len(RANDOM_WEIGHTS_AND_NOISES)]
+        steps = find_greedy_steps(
+            graph, neighbours, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit
+        )
+        if len(steps[-1]) == 2 and (cost := ContractionTree(graph, steps).cost) < best_cost:
+            best_steps, best_cost = steps, cost
+    return best_steps
+
+
+def _find_connected_optimum(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
+    """Return the steps of ``"dp"``: the best path of each connected part, and then the products of the parts."""
+    search = PathSearch(graph, memory_limit)
+    search.run()
+    if search.best is None:
+        return search.best_steps()
+    neighbours = graph.find_neighbours()
+    state = PartialContraction(graph)
+    results = []
+    is_seen = [False] * len(graph.terms)
+    for first in range(len(graph.terms)):
+        if is_seen[first]:
+            continue
+        numbers = breadth_first_order(neighbours, first)
+        result = first
+        for step in _connected_steps(graph, numbers, len(state.axes), search.best.cost + 1, memory_limit):
+            result = state.contract(*step)
+        results.append(result)
+        for number in numbers:
+            is_seen[number] = True
+    contract_smallest_first(state, results)
+    tree = ContractionTree(graph, state.steps)
+    is_within_limit = memory_limit is None or tree.largest_intermediate <= memory_limit
+    return state.steps if is_within_limit and tree.cost < search.best.cost else search.best_steps()
+
+
+def _connected_steps(
+    graph: TensorGraph, numbers: list[int], next_number: int, max_cost: int, memory_limit: int | None
+) -> list[Step]:
+    """Return the steps of the best path of some tensors without outer products; those numbers begin at a number."""
+    if len(numbers) == 1:
+        return []
+    terms = [graph.terms[number] for number in numbers]
+    found = find_best_contractions(
+        terms,
+        graph.output,
+        graph.size_of,
+        linking_axes=~graph.output,
+        max_cost=max_cost,
+        memory_limit=memory_limit,
+    )
+    return steps_of_group(found, (1 << len(terms)) - 1, numbers, next_number)
+
+
+def _find_optimum(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
+    """Return the steps of ``"optimal"``: the best of all paths, outer products included."""
+    search = PathSearch(graph, memory_limit)
+    search.run()
+    search.find_exactly(None)
+    return search.best_steps()
+
+
+_STEP_FINDERS: dict[str, Callable[[TensorGraph, int | None], list[Step]]] = {
+    "greedy": _find_single_greedy_steps,
+    "random-greedy": _find_random_greedy_steps,
+    "dp": _find_connected_optimum,
+    "optimal": _find_optimum,
+}
+"""The algorithms of plait by name, apart from ``"auto"``."""

@@ -1,13 +1,15 @@
 """Refinement of a contraction path: parts of its tree are replaced by the best contraction of their leaves.
 
 A part of the tree has one node as its root and a few nodes below it as its leaves; dynamic programming finds the best
-way to contract these. The nodes with the highest cost come first. Source: J. Gray and S. Kourtis, Hyper-optimized tensor
-network contraction, Quantum 5, 410 (2021), section 4.3, subtree reconfiguration.
+way to contract these. The nodes with the highest cost come first, and small parts come before large ones, which take
+longer. Source: J. Gray and S. Kourtis, Hyper-optimized tensor network contraction, Quantum 5, 410 (2021), section 4.3,
+subtree reconfiguration.
 """
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from collections.abc import Sequence
+from heapq import heappop, heappush
 
 from plait._plan.contraction.contraction_tree import ContractionTree
 from plait._plan.contraction.dynamic_programming import find_best_contractions
@@ -27,13 +29,14 @@ class SubtreeRefinement:
         is_finished: whether no part can be replaced by a better one.
     """
 
-    def __init__(self, tree: ContractionTree, max_leaves: int, memory_limit: int | None = None) -> None:
+    def __init__(self, tree: ContractionTree, part_sizes: Sequence[int], memory_limit: int | None = None) -> None:
         self.tree = tree
         self.is_finished = False
-        self._max_leaves, self._memory_limit = max_leaves, memory_limit
-        self._queue = [(-cost, node) for node, cost in enumerate(tree.costs) if node >= tree.input_count]
-        heapify(self._queue)
-        self._is_queued = [True] * len(tree.costs)
+        self._part_sizes = list(reversed(part_sizes))  # the number of leaves of parts; the current one is the last
+        self._memory_limit = memory_limit
+        self._queue: list[tuple[int, int]] = []  # the negative cost and the number of each node to refine
+        self._is_queued = [False] * len(tree.costs)
+        self._queue_nodes(range(tree.input_count, len(tree.costs)))
 
     def run(self, max_work: float) -> int:
         """Replace parts until none is left or ``max_work`` is done; return the work.
@@ -41,16 +44,16 @@ class SubtreeRefinement:
         A unit of work is a pair of groups that dynamic programming compares.
         """
         tree, work = self.tree, 0
-        while self._queue and work < max_work:
-            priority, root = heappop(self._queue)
-            cost = tree.costs[root]
-            if not self._is_queued[root] or cost != -priority:
-                continue  # the node was queued again with its new cost
-            if cost < tree.cost // (NEGLIGIBLE_PART * len(tree.costs)):
-                self._queue.clear()
-                break
-            self._is_queued[root] = False
-            inner, leaves = tree.part_below(root, self._max_leaves)
+        while work < max_work:
+            root = self._next_root()
+            if root is None:
+                self._part_sizes.pop()
+                if not self._part_sizes:
+                    self.is_finished = True
+                    break
+                self._queue_nodes(range(tree.input_count, len(tree.costs)))
+                continue
+            inner, leaves = tree.part_below(root, self._part_sizes[-1])
             if len(leaves) < 3:
                 continue
             best = find_best_contractions(
@@ -64,16 +67,26 @@ class SubtreeRefinement:
             work += best.work + SETUP_WORK
             if (1 << len(leaves)) - 1 in best.parts:
                 tree.replace_part(inner, leaves, best)
-                self._queue_again(inner)
-        self.is_finished = not self._queue
+                self._queue_nodes(inner)
+                self._queue_nodes(tree.ancestors(root, self._part_sizes[-1] - 2))
         return work
 
-    def _queue_again(self, inner: list[int]) -> None:
-        """Queue the nodes of a replaced part, and those above it whose parts may contain some of them."""
-        nodes, node = inner.copy(), self.tree.parents[inner[0]]
-        while node >= 0 and len(nodes) < len(inner) + self._max_leaves - 2:
-            nodes.append(node)
-            node = self.tree.parents[node]
+    def _queue_nodes(self, nodes: Sequence[int]) -> None:
+        """Add nodes to those that are refined."""
         for node in nodes:
             self._is_queued[node] = True
             heappush(self._queue, (-self.tree.costs[node], node))
+
+    def _next_root(self) -> int | None:
+        """Return the queued node with the highest cost; ``None`` if no queued node matters."""
+        costs = self.tree.costs
+        while self._queue:
+            priority, node = heappop(self._queue)
+            if not self._is_queued[node] or costs[node] != -priority:
+                continue  # the node was queued again with its new cost
+            if costs[node] < self.tree.cost // (NEGLIGIBLE_PART * len(costs)):
+                self._queue.clear()
+                return None
+            self._is_queued[node] = False
+            return node
+        return None

@@ -10,8 +10,9 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from math import log2
 
-from plait._plan.contraction.greedy import contract_smallest_first
-from plait._plan.contraction.tensor_graph import PartialContraction, Step, TensorGraph
+from plait._plan.contraction.greedy import WEIGHT_UNIT, contract_greedily, contract_smallest_first
+from plait._plan.contraction.paths import Step
+from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph
 
 
 def find_sweep_steps(graph: TensorGraph, neighbours: list[set[int]], *, start_rank: int = 0) -> list[Step]:
@@ -24,15 +25,17 @@ def find_sweep_steps(graph: TensorGraph, neighbours: list[set[int]], *, start_ra
             next farthest, and so on.
     """
     state = PartialContraction(graph)
-    is_seen = [False] * len(graph.terms)
+    links = [others.copy() for others in neighbours]
+    remaining = contract_greedily(state, links, weight=WEIGHT_UNIT, only_shrinking=True)
     results = []
-    for first in range(len(graph.terms)):
+    is_seen = [False] * len(links)
+    for first in remaining:
         if is_seen[first]:
             continue
-        part = breadth_first_order(neighbours, first)
+        part = breadth_first_order(links, first)
         for number in part:
             is_seen[number] = True
-        results.append(_sweep_part(state, graph, neighbours, part[-1 - start_rank % len(part)]))
+        results.append(_sweep_part(state, links, part[-1 - start_rank % len(part)]))
     contract_smallest_first(state, results)
     return state.steps
 
@@ -48,15 +51,15 @@ def breadth_first_order(neighbours: list[set[int]], start: int) -> list[int]:
     return order
 
 
-def _sweep_part(state: PartialContraction, graph: TensorGraph, neighbours: list[set[int]], start: int) -> int:
+def _sweep_part(state: PartialContraction, links: list[set[int]], start: int) -> int:
     """Contract the tensors that are connected with one, and return the number of the result."""
-    axes, sizes, size_of = state.axes, state.sizes, graph.size_of
+    axes, sizes, size_of = state.axes, state.sizes, state.size_of
     front = newest = start
     distance = {start: 0}
     scores: dict[int, float] = {}  # of the tensors at the front, as they are now; the queue has outdated ones too
     queue: list[tuple[float, int, int]] = []
     while True:
-        for number in sorted(neighbours[newest], key=lambda number: (sizes[number], number)):
+        for number in sorted(links[newest], key=lambda number: (sizes[number], number)):
             if number in distance and number not in scores:
                 continue  # it is contracted already
             distance.setdefault(number, distance[newest] + 1)

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
+
+from plait._plan.contraction.paths import Step
 
 if TYPE_CHECKING:
     from plait._plan.contraction.network import TensorNetwork
-
-Step: TypeAlias = "tuple[int, ...]"
-"""The numbers of the tensors that one step of a path contracts: the inputs come first, then the results of the steps."""
 
 MAX_LINKED_NEIGHBOURS = 16
 """Of an axis with more tensors than this, each tensor has only some of the others as neighbours: time stays linear."""
@@ -104,39 +103,44 @@ class PartialContraction:
         axes: for each input tensor and each result its set of axes.
         sizes: the number of elements of each.
         costs: the cost of each: 0 for an input.
+        cost: the cost of all.
         steps: the steps so far.
         paired: the axes that have two uses among the tensors that are left and the result of the network.
+        size_of: for each set of axes the product of their lengths.
     """
 
     def __init__(self, graph: TensorGraph) -> None:
         self.axes = graph.terms.copy()
         self.sizes = [graph.size_of[axes] for axes in graph.terms]
         self.costs = [0] * len(graph.terms)
+        self.cost = 0
         self.steps: list[Step] = []
         self.paired = graph.paired
         self._use_counts = graph.use_counts.copy()
-        self._size_of = graph.size_of
+        self.size_of = graph.size_of
 
     def contract(self, first: int, second: int) -> int:
         """Contract two tensors, and return the number of the result."""
         first_axes, second_axes = self.axes[first], self.axes[second]
         shared = first_axes & second_axes
         summed = shared & self.paired
-        products = self.sizes[first] * self.sizes[second] // self._size_of[shared]
+        products = self.sizes[first] * self.sizes[second] // self.size_of[shared]
         for axis in axes_of_set(shared ^ summed):
             self._use_counts[axis] -= 1
             if self._use_counts[axis] == 2:
                 self.paired |= 1 << axis
         self.axes.append((first_axes | second_axes) ^ summed)
-        self.sizes.append(products // self._size_of[summed])
-        self.costs.append(2 * products if summed else products)
+        self.sizes.append(products // self.size_of[summed])
+        cost = 2 * products if summed else products
+        self.costs.append(cost)
+        self.cost += cost
         self.steps.append((first, second))
         return len(self.axes) - 1
 
     def result_size(self, first: int, second: int) -> int:
         """Return the number of elements of the contraction of two tensors."""
         shared = self.axes[first] & self.axes[second]
-        size_of = self._size_of
+        size_of = self.size_of
         return self.sizes[first] * self.sizes[second] // (size_of[shared] * size_of[shared & self.paired])
 
 
