@@ -9,7 +9,7 @@ which become batch axes, and on whether memory already has the order that the pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, dropwhile, filterfalse, product
+from itertools import chain, dropwhile, filterfalse
 from math import prod
 from operator import not_
 from string import ascii_letters
@@ -53,6 +53,9 @@ class Strategy(NamedTuple):
 
 EINSUM_STRATEGY = Strategy("einsum")
 
+MAX_PARTIAL_MERGES = 5
+"""How many ways to merge only some own axes of an operand are compared."""
+
 
 class ContractionCandidate(NamedTuple):
     """The nodes that contract two tensors to one, or change one tensor, or contract several tensors at once."""
@@ -65,7 +68,7 @@ class ContractionCandidate(NamedTuple):
 
 
 def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: ContractionCosts) -> list[Strategy]:
-    """Return the strategies that may be the cheapest.
+    """Return the strategies that may be the cheapest, except products in which own axes become batch axes.
 
     Two operands must not have a repeated axis, or an axis that neither the other operand nor the result has.
     """
@@ -80,11 +83,63 @@ def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: Contra
     if not is_sum or len(shared) == len({*first.axes, *second.axes}):
         found += [Strategy("multiply", order=order) for order in _multiply_orders(first, second, spec)]
     if is_sum:
-        for axes in _list_matmul_axes(first, second, spec, costs):
-            found.append(Strategy("matmul", axes))
-        for axes in _list_matmul_axes(second, first, spec, costs):
-            found.append(Strategy("matmul", axes, is_swapped=True))
+        is_inner = (shared - spec.kept_axes).__contains__
+        inner_orders = [*dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))]
+        rows, columns = [tuple(filterfalse(shared.__contains__, operand.axes)) for operand in (first, second)]
+        merged = [MatmulAxes(rows, columns, inner) for inner in inner_orders]
+        swapped = [MatmulAxes(columns, rows, inner) for inner in reversed(inner_orders)]
+        if len(inner_orders) > 1 and not rows and not columns and costs.matmul_broadcasts:
+            for inner, choices in zip(inner_orders, (merged, swapped), strict=False):
+                choices.append(MatmulAxes((), (), inner[-1:], inner[:-1]))
+        found += [Strategy("matmul", axes) for axes in merged]
+        found += [Strategy("matmul", axes, is_swapped=True) for axes in swapped]
     return found
+
+
+def list_split_strategies(
+    operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> list[Strategy]:
+    """Return the products in which only some own axes of an operand are merged, and the others become batch axes.
+
+    They avoid copies of operands whose own axes are not adjacent.
+    """
+    first, second = operands
+    shared = {*first.axes}.intersection(second.axes)
+    if shared <= spec.kept_axes or not sizes_and_costs.costs.matmul_broadcasts:
+        return []
+    is_inner = (shared - spec.kept_axes).__contains__
+    inner_orders = dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))
+    first_choices, second_choices = [
+        _list_choices_of_axes_to_merge(operand, shared, sizes_and_costs.sizes) for operand in operands
+    ]
+    first_own, second_own = first_choices[0], second_choices[0]  # the first choice merges all axes
+    choices = [(own, second_own) for own in first_choices[1:]] + [(first_own, own) for own in second_choices[1:]]
+    return [
+        Strategy("matmul", MatmulAxes(*(own[::-1] if is_swapped else own), inner), is_swapped)
+        for is_swapped in (False, True)
+        for own in choices
+        for inner in inner_orders
+    ]
+
+
+def least_cost(strategy: Strategy, operands: Sequence[Operand], product_count: int, sizes_and_costs: SizesAndCosts) -> float:
+    """Return what a strategy costs if no layout has to be changed.
+
+    ``product_count`` is the product of the lengths of all axes of the operands.
+    """
+    sizes, costs = sizes_and_costs
+    if strategy.axes is not None:
+        size = sizes.__getitem__
+        rows, columns, inner, _ = strategy.axes
+        row_count, column_count, depth = prod(map(size, rows)), prod(map(size, columns)), prod(map(size, inner))
+        batch_size = product_count // (row_count * column_count * depth or 1)
+        overhead = costs.matmul_overhead if batch_size > 1 and (rows or columns) else costs.dot_overhead
+        return overhead + costs.matmul_work(batch_size, row_count, column_count, depth)
+    if strategy.method == "multiply":
+        return costs.multiply_overhead + product_count * min(costs.multiply_element, costs.multiply_into_element)
+    if strategy.method == "einsum" and len(operands) > 1:
+        return costs.einsum_overhead + product_count * costs.einsum_element
+    return 0.0
 
 
 def apply_strategy(
@@ -202,31 +257,19 @@ def _multiply_element_cost(order: Axes, operands: Sequence[Operand], costs: Cont
     return costs.multiply_broadcast_element
 
 
-def _list_matmul_axes(first: Operand, second: Operand, spec: ResultSpec, costs: ContractionCosts) -> list[MatmulAxes]:
-    """Return the choices of axes that may be the cheapest, with rows of the first and columns of the second operand."""
-    shared = {*first.axes}.intersection(second.axes)
-    rows, columns = [tuple(filterfalse(shared.__contains__, operand.axes)) for operand in (first, second)]
-    is_inner = (shared - spec.kept_axes).__contains__
-    inner_orders = dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))
-    may_split = costs.matmul_broadcasts
-    row_choices = _list_choices_of_axes_to_merge(rows, first.axes) if may_split and len(rows) > 1 else [rows]
-    column_choices = (
-        _list_choices_of_axes_to_merge(columns, second.axes) if may_split and len(columns) > 1 else [columns]
-    )
-    found = [MatmulAxes(*merged, inner) for merged in product(row_choices, column_choices) for inner in inner_orders]
-    if len(inner_orders) > 1 and not rows and not columns and may_split:
-        inner = next(iter(inner_orders))
-        found.append(MatmulAxes(rows, columns, inner[-1:], inner[:-1]))
-    return found
+def _list_choices_of_axes_to_merge(operand: Operand, shared: set[int], sizes: Sequence[int]) -> list[Axes]:
+    """Return the choices of own axes to merge: all of them, those that are adjacent in memory, or a single one.
 
-
-def _list_choices_of_axes_to_merge(own: Axes, axes: Axes) -> list[Axes]:
-    """Return the choices of the axes to merge: all of ``own``, those of them that are adjacent in memory, or one.
-
-    ``own`` are the axes that only this operand has, ``axes`` all its axes in memory order.
+    ``shared`` are the axes that the other operand has too. Of many choices, those of the most elements are returned.
     """
-    runs = [run for run in group_adjacent_axes(((own,), (axes,))) if run[0] in own]
-    return list(dict.fromkeys([own, *runs, *[(axis,) for axis in own]]))
+    own = tuple(filterfalse(shared.__contains__, operand.axes))
+    if len(own) < 2:
+        return [own]
+    runs = [run for run in group_adjacent_axes(((own,), (operand.axes,))) if run[0] in own]
+    found = [*dict.fromkeys([*runs, *[(axis,) for axis in own]])]
+    if len(found) > MAX_PARTIAL_MERGES:
+        found = sorted(found, key=lambda axes: -prod([sizes[axis] for axis in axes]))[:MAX_PARTIAL_MERGES]
+    return [*dict.fromkeys([own, *found])]
 
 
 def _matmul_candidate(

@@ -97,7 +97,7 @@ def find_best_contractions(
                     products = size * other_size // size_of[shared]
                     if known is not None:
                         total += products if known[1] == axes | other_axes else 2 * products
-                        if total < known[3]:
+                        if total <= known[3]:  # of equal paths, one from left to right
                             found[union] = (union, known[1], known[2], total)
                             parts[union] = members, other_members
                         continue
