@@ -8,14 +8,10 @@ from typing import Any
 
 from plait._executor.einsum_options import OptionValues
 from plait._executor.executable import FunctionAndArgument, build_plan_function
+from plait._plan.contraction.layout_search import NetworkContraction
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import Path
-from plait._plan.contraction.search import (
-    NetworkContraction,
-    build_contraction_plan,
-    find_path_if_needed,
-    search_contraction,
-)
+from plait._plan.contraction.search import build_contraction_plan, find_path_if_needed, search_contraction
 from plait._plan.graph import Plan
 from plait._plan.nodes import ContiguousCopy, Contract, Diagonal, Sum
 from plait._shapes.solver import SolvedPattern
@@ -97,8 +93,8 @@ def contraction_functions_for_tensors(
 
     That is so if the tensors' backends differ, or if they have no others for these element types.
     """
-    factories = {backend_for_type(cls).contraction_functions for cls in tensor_types}
-    return None if len(factories) > 1 else factories.pop()(dtypes)
+    factories = {backend_for_type(cls).contraction_functions for cls in dict.fromkeys(tensor_types)}
+    return None if len(factories) > 1 else factories.pop()(tuple(dict.fromkeys(dtypes)))
 
 
 def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: OptionValues | None) -> Path | None:

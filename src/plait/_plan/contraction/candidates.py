@@ -53,6 +53,9 @@ class Strategy(NamedTuple):
 
 EINSUM_STRATEGY = Strategy("einsum")
 
+MAX_PRODUCT_COUNT_FOR_EINSUM = 256
+"""Up to this number of products, the framework's einsum is the default, unless its calls are slow."""
+
 MAX_PARTIAL_MERGES = 5
 """How many ways to merge only some own axes of an operand are compared."""
 
@@ -94,6 +97,28 @@ def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: Contra
         found += [Strategy("matmul", axes) for axes in merged]
         found += [Strategy("matmul", axes, is_swapped=True) for axes in swapped]
     return found
+
+
+def default_strategy(
+    first: Operand, second: Operand, spec: ResultSpec, product_count: int, costs: ContractionCosts
+) -> Strategy:
+    """Return a strategy that is good for tensors of few elements, without a comparison.
+
+    ``product_count`` is the product of the lengths of all axes of both operands.
+    """
+    einsum_is_cheap = costs.einsum_overhead < costs.dot_overhead + 4 * costs.view_overhead
+    if product_count <= MAX_PRODUCT_COUNT_FOR_EINSUM and einsum_is_cheap:
+        return EINSUM_STRATEGY
+    kept, own = spec.kept_axes, {*second.axes}
+    inner = tuple([axis for axis in first.axes if axis in own and axis not in kept])
+    if not inner:
+        return Strategy("multiply", order=_multiply_orders(first, second, spec)[0])
+    rows = tuple([axis for axis in first.axes if axis not in own])
+    own = {*first.axes}
+    columns = tuple([axis for axis in second.axes if axis not in own])
+    if spec.order is not None and rows and columns and spec.order.index(columns[0]) < spec.order.index(rows[0]):
+        return Strategy("matmul", MatmulAxes(columns, rows, inner), is_swapped=True)
+    return Strategy("matmul", MatmulAxes(rows, columns, inner))
 
 
 def list_split_strategies(
