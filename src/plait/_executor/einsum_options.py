@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from math import inf
 from operator import index
 from typing import Any, NamedTuple
 
@@ -49,17 +50,22 @@ def _normalize_memory_limit(limit: Any) -> int | None:
 
 
 def _normalize_contract(contract: Any) -> Any:
-    """Return ``contract`` as a name, a function, or a path that is a tuple of tuples of ints."""
+    """Return ``contract`` as a name, a function, seconds, or a path that is a tuple of tuples of ints."""
     if isinstance(contract, str):
         check_algorithm_name(contract)
         return contract
     if callable(contract):
         return contract
+    if isinstance(contract, (int, float)) and not isinstance(contract, bool) and 0 <= contract < inf:
+        return float(contract)
     try:
         pairs = [pair for pair in contract if pair != "einsum_path"]  # the first item of NumPy's paths
         return tuple([tuple([index(operand) for operand in pair]) for pair in pairs])
     except TypeError:
-        message = f"contract must be a name, a path such as [(0, 1), (0, 1)], or a function, not {short_repr(contract)}"
+        message = (
+            "contract must be a name, a path such as [(0, 1), (0, 1)], a function, or a number of seconds, "
+            f"not {short_repr(contract)}"
+        )
         raise make_error("PLT214", message) from None
 
 

@@ -9,7 +9,7 @@ which become batch axes, and on whether memory already has the order that the pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, dropwhile, filterfalse
+from itertools import chain, dropwhile, filterfalse, product
 from math import prod
 from operator import not_
 from string import ascii_letters
@@ -56,7 +56,7 @@ EINSUM_STRATEGY = Strategy("einsum")
 MAX_PRODUCT_COUNT_FOR_EINSUM = 256
 """Up to this number of products, the framework's einsum is the default, unless its calls are slow."""
 
-MAX_PARTIAL_MERGES = 5
+MAX_PARTIAL_MERGES = 3
 """How many ways to merge only some own axes of an operand are compared."""
 
 
@@ -137,8 +137,7 @@ def list_split_strategies(
     first_choices, second_choices = [
         _list_choices_of_axes_to_merge(operand, shared, sizes_and_costs.sizes) for operand in operands
     ]
-    first_own, second_own = first_choices[0], second_choices[0]  # the first choice merges all axes
-    choices = [(own, second_own) for own in first_choices[1:]] + [(first_own, own) for own in second_choices[1:]]
+    choices = [*product(first_choices, second_choices)][1:]  # the first choice merges all axes of both
     return [
         Strategy("matmul", MatmulAxes(*(own[::-1] if is_swapped else own), inner), is_swapped)
         for is_swapped in (False, True)
@@ -147,7 +146,9 @@ def list_split_strategies(
     ]
 
 
-def least_cost(strategy: Strategy, operands: Sequence[Operand], product_count: int, sizes_and_costs: SizesAndCosts) -> float:
+def least_cost(
+    strategy: Strategy, operands: Sequence[Operand], product_count: int, sizes_and_costs: SizesAndCosts
+) -> float:
     """Return what a strategy costs if no layout has to be changed.
 
     ``product_count`` is the product of the lengths of all axes of the operands.

@@ -40,7 +40,7 @@ class BestContractions(NamedTuple):
     is_complete: bool
 
 
-def find_best_contractions(
+def find_best_contractions(  # noqa: PLR0915  # one loop nest: a function call for each pair would take too long
     terms: Sequence[int],
     output: int,
     size_of: AxisSetSizes,

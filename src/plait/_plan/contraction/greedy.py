@@ -1,8 +1,8 @@
 """Greedy searches for a contraction path: again and again the pair of tensors with the lowest score is contracted.
 
 The score is the size of the result minus the sizes of both tensors, times a weight; a small weight gives results that
-are small themselves, a large one removes large tensors early. Noise makes other paths, for restarts. Source: J. Gray and
-S. Kourtis, Hyper-optimized tensor network contraction, Quantum 5, 410 (2021), section 4.1.
+are small themselves, a large one removes large tensors early. Noise makes other paths, for restarts. Source: J. Gray
+and S. Kourtis, Hyper-optimized tensor network contraction, Quantum 5, 410 (2021), section 4.1.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def find_greedy_steps(
     seed: int = 0,
     memory_limit: int | None = None,
     max_cost: float = inf,
-) -> list[Step] | None:
-    """Return the steps of a greedy path; ``None`` if they cost more than ``max_cost``.
+) -> list[Step]:
+    """Return the steps of a greedy path; none if they cost more than ``max_cost``.
 
     Args:
         graph: The tensors.
@@ -47,7 +47,7 @@ def find_greedy_steps(
         state, links, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit, max_cost=max_cost
     )
     if state.cost > max_cost:
-        return None
+        return []
     contract_smallest_first(state, remaining, memory_limit)
     return state.steps
 
@@ -69,7 +69,7 @@ def contract_greedily(
     be larger than both of its tensors. The other arguments are those of `find_greedy_steps`.
     """
     axes, sizes, size_of = state.axes, state.sizes, state.size_of
-    draw = Random(seed).random if noise else None
+    draw = Random(seed).random if noise else None  # noqa: S311  # not for cryptography
 
     def score(first: int, second: int) -> Any:
         shared = axes[first] & axes[second]

@@ -1,9 +1,9 @@
 """The search for the cheapest layouts and strategies along a contraction path.
 
 A tensor may have several layouts, that is, orders of its axes in memory. The strategies are chosen step by step; of an
-intermediate result those layouts are kept that may make a later step cheaper than the cheapest layout does. A comparison
-of strategies takes time too, so that a cheap step has a strategy by default, and more are compared the more is to be
-gained.
+intermediate result those layouts are kept that may make a later step cheaper than the cheapest layout does. A
+comparison of strategies takes time too, so that a cheap step of a long path has a strategy by default, and more are
+compared the more is to be gained.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from plait._plan.contraction.paths import Path, Step, numbered_steps
 from plait._shapes.solver import Axes
 from plait.backends.costs import CACHE_LINE_BYTES, ContractionCosts
 
-MAX_STEPS_WITHOUT_DEFAULTS = 3
-"""In a path of more steps, cheap steps have a strategy by default."""
+MAX_STEPS_OF_SHORT_PATH = 3
+"""In a path of at most this many steps, all strategies are compared that may be cheaper."""
 
 MAX_PRODUCT_COUNT_FOR_DEFAULT = 4096
-"""A step of at most this many products is cheap."""
+"""In a longer path, a step of at most this many products has a strategy by default."""
 
 MIN_GAIN = 2000.0
-"""Another strategy is compared if it may save more than this many nanoseconds: a comparison takes ten times as long."""
+"""In a longer path, another strategy is compared if it may save more than this number of nanoseconds."""
 
 MIN_GAIN_OF_MANY = 10000.0
 MIN_PART_OF_MANY = 0.02
-"""Many other strategies, or strategies for several layouts, are compared if that may save more than this number of
-nanoseconds, and more than this part of the time of the whole contraction."""
+"""In a longer path, many strategies are compared, or strategies for several layouts, if that may save more than this
+number of nanoseconds, and more than this part of the time of the whole contraction."""
 
-MAX_LAYOUTS = 2
-"""How many layouts of an intermediate result are kept."""
+MAX_LAYOUTS, MAX_LAYOUTS_IN_SHORT_PATH = 2, 3
+"""How many layouts of an intermediate result are kept, in a longer path and in a short one."""
 
 MAX_SPLIT_STRATEGIES = 6
-"""How many products that merge only some own axes are compared, those whose least cost is lowest."""
+"""In a longer path, how many products that merge only some own axes are compared, those of the lowest least cost."""
 
 
 class NetworkContraction(NamedTuple):
@@ -109,9 +109,7 @@ def contract_along_path(
     )
 
 
-def _describe_steps(
-    network: TensorNetwork, inputs: Sequence[TensorLayout], numbered: Sequence[Step]
-) -> list[PathStep]:
+def _describe_steps(network: TensorNetwork, inputs: Sequence[TensorLayout], numbered: Sequence[Step]) -> list[PathStep]:
     """Return the steps of a path with what their results must be."""
     terms: list[Sequence[int]] = [tuple(dict.fromkeys(layout.operand.axes)) for layout in inputs]
     use_counts = [0] * len(network.sizes)
@@ -146,11 +144,15 @@ class _LayoutSearch:
 
     def __init__(self, sizes_and_costs: SizesAndCosts, steps: Sequence[PathStep]) -> None:
         self._sizes_and_costs = sizes_and_costs
-        self._has_defaults = len(steps) > MAX_STEPS_WITHOUT_DEFAULTS
-        costs = sizes_and_costs.costs
-        product_cost = min(2 * costs.flop, costs.einsum_element)
-        estimated = sum([step.product_count for step in steps]) * product_cost
-        self._min_gain_of_many = max(MIN_GAIN_OF_MANY, estimated * MIN_PART_OF_MANY)
+        self._is_short = len(steps) <= MAX_STEPS_OF_SHORT_PATH
+        self._max_layouts = MAX_LAYOUTS_IN_SHORT_PATH if self._is_short else MAX_LAYOUTS
+        self._min_gain = self._min_gain_of_many = 0.0
+        if not self._is_short:
+            costs = sizes_and_costs.costs
+            product_cost = min(2 * costs.flop, costs.einsum_element)
+            estimated = sum([step.product_count for step in steps]) * product_cost
+            self._min_gain = MIN_GAIN
+            self._min_gain_of_many = max(MIN_GAIN_OF_MANY, estimated * MIN_PART_OF_MANY)
 
     def cheapest_layouts(
         self, sources: Sequence[Sequence[TensorLayout]], step: PathStep, strategy: Strategy | None
@@ -161,26 +163,25 @@ class _LayoutSearch:
         """
         sizes, costs = self._sizes_and_costs
         spec = step.spec
-        if self._has_defaults and len(sources) == 2 and step.product_count <= MAX_PRODUCT_COUNT_FOR_DEFAULT:
+        if not self._is_short and len(sources) == 2 and step.product_count <= MAX_PRODUCT_COUNT_FOR_DEFAULT:
             first, second = [layouts[0].operand for layouts in sources]
             strategy = strategy or default_strategy(first, second, spec, step.product_count, costs)
         if strategy is not None:
-            best = _BestLayouts(step, self._sizes_and_costs, 0.0)
+            best = _BestLayouts(step, self._sizes_and_costs, 0.0, self._min_gain)
             best.compare(tuple([layouts[0] for layouts in sources]), [strategy])
             return [*best.by_axes.values()]
         tolerance = 0.0  # by how much a more expensive layout may be better for later steps
         if spec.order is None:
             tolerance = costs.copy_work(prod([sizes[axis] for axis in spec.kept_axes]), 1, CACHE_LINE_BYTES)
-            if tolerance < self._min_gain_of_many:
-                tolerance = 0.0
-        best = _BestLayouts(step, self._sizes_and_costs, tolerance)
+            tolerance = tolerance + 2 * costs.view_overhead if tolerance > self._min_gain_of_many else 0.0
+        best = _BestLayouts(step, self._sizes_and_costs, tolerance, 0.0 if tolerance else self._min_gain)
         for layouts in product(*sources):
             operands = [layout.operand for layout in layouts]
             excess = best.compare(layouts, list_strategies(operands, spec, costs))
-            if len(operands) == 2 and excess > self._min_gain_of_many:
+            if len(operands) == 2 and excess > self._min_gain_of_many + costs.matmul_overhead - costs.dot_overhead:
                 splits = list_split_strategies(operands, spec, self._sizes_and_costs)
-                best.compare(layouts, splits, MAX_SPLIT_STRATEGIES)
-        found = sorted(best.by_axes.values(), key=attrgetter("cost"))[:MAX_LAYOUTS]
+                best.compare(layouts, splits, None if self._is_short else MAX_SPLIT_STRATEGIES)
+        found = sorted(best.by_axes.values(), key=attrgetter("cost"))[: self._max_layouts]
         return [layout for layout in found if layout.cost <= found[0].cost + tolerance]
 
 
@@ -188,12 +189,13 @@ class _BestLayouts:
     """The cheapest known way to each layout of the result of a step.
 
     A way that costs more than the cheapest one and ``tolerance`` is not compared: it takes no longer to change the
-    layout afterwards.
+    layout afterwards. Nor is one that saves at most ``min_gain``.
     """
 
-    def __init__(self, step: PathStep, sizes_and_costs: SizesAndCosts, tolerance: float) -> None:
+    def __init__(self, step: PathStep, sizes_and_costs: SizesAndCosts, tolerance: float, min_gain: float) -> None:
         self.by_axes: dict[Axes, TensorLayout] = {}
-        self._step, self._sizes_and_costs, self._tolerance = step, sizes_and_costs, tolerance
+        self._step, self._sizes_and_costs = step, sizes_and_costs
+        self._tolerance, self._min_gain = tolerance, min_gain
         self._max_cost = inf
 
     def compare(
@@ -208,7 +210,7 @@ class _BestLayouts:
         cheapest, least = inf, 0.0
         for number, (bound, strategy) in enumerate(self._rank(operands, strategies)[:max_count]):
             least = least if number else bound
-            if source_cost + bound > self._max_cost or (not self._tolerance and cheapest - least < MIN_GAIN):
+            if source_cost + bound >= self._max_cost or cheapest - least < self._min_gain:
                 break
             candidate = apply_strategy(strategy, operands, self._step.spec, self._sizes_and_costs)
             if candidate is None:

@@ -1,9 +1,9 @@
 """The search for a contraction path: which algorithms run, and for how long.
 
-First greedy searches and a sweep find a few paths, in about linear time. For few tensors, dynamic programming then finds
-the best path. For more, parts of these paths are replaced by better ones, and random paths follow as long as time is
-left. The search takes a part of the estimated time of the contraction, and always about as long as the greedy search of
-other libraries. Its time is not measured but counted in units of work, so that a network always has the same path.
+First greedy searches and a sweep find a few paths, in about linear time. For few tensors, dynamic programming then
+finds the best path. For more, parts of these paths are replaced by better ones, and random paths follow as long as time
+is left. The search takes a part of the estimated time of the contraction, and always about as long as the greedy search
+of other libraries. Its time is not measured but counted in units of work, so that a network always has the same path.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ class PathSearch:
             max_cost=max_cost,
         )
         self.work += self._pair_count * FIRST_PATH_WORK_PER_PAIR
-        if steps is None:
+        if not steps:
             return None
         if len(steps[-1]) > 2:  # the memory limit leaves several tensors to the last step
             self._steps_of_several = self._steps_of_several or steps
@@ -306,9 +306,7 @@ def _find_random_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> l
     best_cost = ContractionTree(graph, best_steps).cost
     for seed in range(1, RANDOM_GREEDY_TRIALS):
         weight, noise = RANDOM_WEIGHTS_AND_NOISES[seed % len(RANDOM_WEIGHTS_AND_NOISES)]
-        steps = find_greedy_steps(
-            graph, neighbours, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit
-        )
+        steps = find_greedy_steps(graph, neighbours, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit)
         if len(steps[-1]) == 2 and (cost := ContractionTree(graph, steps).cost) < best_cost:
             best_steps, best_cost = steps, cost
     return best_steps

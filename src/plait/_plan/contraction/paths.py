@@ -1,8 +1,8 @@
 """Contraction paths: in which order the tensors of an einsum are contracted, in the form of NumPy and opt_einsum.
 
 Each entry of a path, one step, has the positions of tensors in the list of remaining tensors; these are contracted and
-removed from the list, and the result is appended to it. Inside plait, a step has the numbers of its tensors instead: the
-inputs are numbered first, then the results.
+removed from the list, and the result is appended to it. Inside plait, a step has the numbers of its tensors instead:
+the inputs are numbered first, then the results.
 """
 
 from __future__ import annotations

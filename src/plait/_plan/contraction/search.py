@@ -35,7 +35,8 @@ def search_contraction(
         start = simplify_inputs(network, costs)
         cheapest = contract_along_path(network, path, start, costs)
     may_be_one_loop = len(network.terms) == 1 or (costs.einsum_fuses and (path != single_step or start != inputs))
-    if optimize == "auto" and memory_limit is None and may_be_one_loop and _may_be_cheap(network, costs, cheapest):
+    is_free = optimize == "auto" or isinstance(optimize, float)
+    if is_free and memory_limit is None and may_be_one_loop and _may_be_cheap(network, costs, cheapest):
         one_einsum = contract_along_path(network, single_step, inputs, costs, (EINSUM_STRATEGY,))
         if one_einsum is not None and (cheapest is None or one_einsum.cost < cheapest.cost):
             return one_einsum

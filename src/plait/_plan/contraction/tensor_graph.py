@@ -1,8 +1,8 @@
 """A tensor network as the path search sees it: sets of axes as ints, and what one pairwise contraction costs.
 
-In an int that is a set of axes, bit ``a`` is axis ``a``, so that ``&`` and ``|`` intersect and unite sets. The cost of a
-contraction is the number of its multiplications and additions: the product of the lengths of all axes of both tensors,
-twice if an axis is summed.
+In an int that is a set of axes, bit ``a`` is axis ``a``, so that ``&`` and ``|`` intersect and unite sets. The cost of
+a contraction is the number of its multiplications and additions: the product of the lengths of all axes of both
+tensors, twice if an axis is summed.
 """
 
 from __future__ import annotations
