@@ -254,3 +254,14 @@ NETWORKS: tuple[NetworkCase, ...] = (
     brickwork_circuit("circuit, 16 qubits, 8 layers", 16, 8),
 )
 """The 35 networks."""
+
+FIRST_CALL_EQUATIONS = (
+    "ij,jk->ik",
+    "bhid,bhjd->bhij",
+    "ij,jk,kl->il",
+    "abc,ai,bj,ck->ijk",
+    "ij,jk,kl,lm,mn->in",
+    "ab,bc,cd,de,ef,fa->",
+    "ab,bcd,de,efg,gh,hij,jk->acfik",
+)
+"""Equations of two to seven tensors of a few elements, whose first call is measured."""

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 SECONDS_PER_WORK = 8e-7
 """The time of a unit of work, in which dynamic programming compares a pair of groups of tensors."""
 
+AXES_THAT_DOUBLE_WORK = 2500
+"""With this many axes a unit of work takes twice as long, since the sets of axes are larger."""
+
 FIRST_PATH_WORK_PER_PAIR = 8
 """The work of a greedy search or of a sweep, for each pair of tensors that share an axis."""
 
@@ -152,6 +155,7 @@ class PathSearch:
         self._costs = ContractionCosts() if costs is None or costs.flop == inf else costs
         self._neighbours: list[set[int]] = []
         self._pair_count = 0
+        self._work_factor = 1 + len(graph.use_counts) / AXES_THAT_DOUBLE_WORK
         self._steps_of_several: list[Step] = []  # of a path whose last step contracts the remaining tensors at once
 
     def run(self) -> None:
@@ -160,7 +164,7 @@ class PathSearch:
         if tensor_count <= MAX_TENSORS_FOR_OUTER_PRODUCTS and self.find_exactly(None):
             return
         self._neighbours = self._graph.find_neighbours()
-        self._pair_count = sum(map(len, self._neighbours)) // 2
+        self._pair_count = max(sum(map(len, self._neighbours)) // 2, tensor_count)
         for weight in GREEDY_WEIGHTS:
             self._greedy_tree(weight, max_cost=self._best_cost)
         if tensor_count <= MAX_TENSORS_FOR_EXACT_SEARCH and self.find_exactly(
@@ -282,7 +286,7 @@ class PathSearch:
 
     def _refine(self, refinement: SubtreeRefinement, max_work: float) -> None:
         """Run a refinement."""
-        self.work += refinement.run(max_work)
+        self.work += self._work_factor * refinement.run(max_work / self._work_factor)
         self._keep_best(refinement.tree)
 
     def _keep_best(self, tree: ContractionTree) -> ContractionTree:

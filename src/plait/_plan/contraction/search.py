@@ -17,6 +17,9 @@ from plait._plan.nodes import Diagonal, Node, Reshape, Sum
 from plait._shapes.solver import SolvedPattern
 from plait.backends.costs import ContractionCosts
 
+MAX_TENSORS_IN_ONE_LOOP = 16
+"""Up to this many tensors, one loop over all axes is compared; NumPy takes no more than 32 operands or 64."""
+
 
 def search_contraction(
     network: TensorNetwork, costs: ContractionCosts, optimize: PathOrAlgorithm = "auto", memory_limit: int | None = None
@@ -34,7 +37,10 @@ def search_contraction(
     else:
         start = simplify_inputs(network, costs)
         cheapest = contract_along_path(network, path, start, costs)
-    may_be_one_loop = len(network.terms) == 1 or (costs.einsum_fuses and (path != single_step or start != inputs))
+    count = len(network.terms)
+    may_be_one_loop = count == 1 or (
+        costs.einsum_fuses and count <= MAX_TENSORS_IN_ONE_LOOP and (path != single_step or start != inputs)
+    )
     is_free = optimize == "auto" or isinstance(optimize, float)
     if is_free and memory_limit is None and may_be_one_loop and _may_be_cheap(network, costs, cheapest):
         one_einsum = contract_along_path(network, single_step, inputs, costs, (EINSUM_STRATEGY,))
@@ -62,7 +68,7 @@ def find_path_if_needed(
 
 def _may_be_cheap(network: TensorNetwork, costs: ContractionCosts, cheapest: NetworkContraction | None) -> bool:
     """Whether one loop over all axes may cost less than the cheapest contraction along a path."""
-    return cheapest is None or prod(network.sizes) * costs.einsum_element < cheapest.cost
+    return cheapest is None or prod(network.sizes) < cheapest.cost / costs.einsum_element
 
 
 def simplify_inputs(network: TensorNetwork, costs: ContractionCosts) -> list[TensorLayout]:
