@@ -317,7 +317,10 @@ def _find_random_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> l
 
 
 def _find_connected_optimum(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
-    """Return the steps of ``"dp"``: the best path of each connected part, and then the products of the parts."""
+    """Return the steps of ``"dp"``: the best path of each connected part, and then the products of the parts.
+
+    If a shorter search finds a path with outer products that costs less, its steps are returned.
+    """
     search = PathSearch(graph, memory_limit)
     search.run()
     if search.best is None:
@@ -330,34 +333,28 @@ def _find_connected_optimum(graph: TensorGraph, memory_limit: int | None) -> lis
         if is_seen[first]:
             continue
         numbers = breadth_first_order(neighbours, first)
-        result = first
-        for step in _connected_steps(graph, numbers, len(state.axes), search.best.cost + 1, memory_limit):
-            result = state.contract(*step)
-        results.append(result)
         for number in numbers:
             is_seen[number] = True
+        result = first
+        if len(numbers) > 1:
+            found = find_best_contractions(
+                [graph.terms[number] for number in numbers],
+                graph.output,
+                graph.size_of,
+                linking_axes=~graph.output,
+                max_cost=search.best.cost,
+                memory_limit=memory_limit,
+            )
+            whole_part = (1 << len(numbers)) - 1
+            if whole_part not in found.parts:
+                return search.best_steps()
+            for step in steps_of_group(found, whole_part, numbers, len(state.axes)):
+                result = state.contract(*step)
+        results.append(result)
     contract_smallest_first(state, results)
     tree = ContractionTree(graph, state.steps)
     is_within_limit = memory_limit is None or tree.largest_intermediate <= memory_limit
     return state.steps if is_within_limit and tree.cost < search.best.cost else search.best_steps()
-
-
-def _connected_steps(
-    graph: TensorGraph, numbers: list[int], next_number: int, max_cost: int, memory_limit: int | None
-) -> list[Step]:
-    """Return the steps of the best path of some tensors without outer products; those numbers begin at a number."""
-    if len(numbers) == 1:
-        return []
-    terms = [graph.terms[number] for number in numbers]
-    found = find_best_contractions(
-        terms,
-        graph.output,
-        graph.size_of,
-        linking_axes=~graph.output,
-        max_cost=max_cost,
-        memory_limit=memory_limit,
-    )
-    return steps_of_group(found, (1 << len(terms)) - 1, numbers, next_number)
 
 
 def _find_optimum(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
