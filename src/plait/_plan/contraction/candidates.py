@@ -306,8 +306,10 @@ def _matmul_candidate(
     rows, columns, inner, summed_after = axes
     sizes, costs = sizes_and_costs
     size = sizes.__getitem__
-    order = dict.fromkeys((*first.axes, *second.axes)) if spec.order is None else spec.order
-    batch_axes = (*summed_after, *filterfalse({*rows, *columns, *inner, *summed_after}.__contains__, order))
+    batch_axes: Axes = ()
+    if len(rows) + len(inner) < len(first.axes) or len(columns) + len(inner) < len(second.axes):
+        order = dict.fromkeys((*first.axes, *second.axes)) if spec.order is None else spec.order
+        batch_axes = (*summed_after, *filterfalse({*rows, *columns, *inner, *summed_after}.__contains__, order))
     first_batch: Dims = ()
     second_batch: Dims = ()
     batch_dims: Dims = ()

@@ -33,8 +33,10 @@ from plait.backends.costs import CACHE_LINE_BYTES, ContractionCosts
 MAX_STEPS_OF_SHORT_PATH = 3
 """In a path of at most this many steps, all strategies are compared that may be cheaper."""
 
-MAX_PRODUCT_COUNT_FOR_DEFAULT = 4096
-"""In a longer path, a step of at most this many products has a strategy by default."""
+MAX_PRODUCT_COUNT_FOR_DEFAULT = 32768
+MAX_SIZE_FOR_DEFAULT = 2048
+"""In a longer path, a step of at most this many products, and of tensors of at most this many elements, has a strategy by
+default."""
 
 MIN_GAIN = 2000.0
 """In a longer path, another strategy is compared if it may save more than this number of nanoseconds."""
@@ -163,13 +165,12 @@ class _LayoutSearch:
         """
         sizes, costs = self._sizes_and_costs
         spec = step.spec
-        if not self._is_short and len(sources) == 2 and step.product_count <= MAX_PRODUCT_COUNT_FOR_DEFAULT:
-            first, second = [layouts[0].operand for layouts in sources]
-            strategy = strategy or default_strategy(first, second, spec, step.product_count, costs)
-        if strategy is not None:
-            best = _BestLayouts(step, self._sizes_and_costs, 0.0, self._min_gain)
-            best.compare(tuple([layouts[0] for layouts in sources]), [strategy])
-            return [*best.by_axes.values()]
+        if strategy is not None or (not self._is_short and len(sources) == 2 and self._is_cheap(sources, step)):
+            layouts = tuple([choices[0] for choices in sources])
+            operands = [layout.operand for layout in layouts]
+            strategy = strategy or default_strategy(operands[0], operands[1], spec, step.product_count, costs)
+            candidate = apply_strategy(strategy, operands, spec, self._sizes_and_costs)
+            return [] if candidate is None else [_result_layout(layouts, strategy, candidate)]
         tolerance = 0.0  # by how much a more expensive layout may be better for later steps
         if spec.order is None:
             tolerance = costs.copy_work(prod([sizes[axis] for axis in spec.kept_axes]), 1, CACHE_LINE_BYTES)
@@ -183,6 +184,22 @@ class _LayoutSearch:
                 best.compare(layouts, splits, None if self._is_short else MAX_SPLIT_STRATEGIES)
         found = sorted(best.by_axes.values(), key=attrgetter("cost"))[: self._max_layouts]
         return [layout for layout in found if layout.cost <= found[0].cost + tolerance]
+
+    def _is_cheap(self, sources: Sequence[Sequence[TensorLayout]], step: PathStep) -> bool:
+        """Whether a step is so cheap that a comparison of strategies does not pay."""
+        if step.product_count > MAX_PRODUCT_COUNT_FOR_DEFAULT:
+            return False
+        first, second = sources
+        return prod(first[0].operand.shape) <= MAX_SIZE_FOR_DEFAULT >= prod(second[0].operand.shape)
+
+
+def _result_layout(
+    sources: tuple[TensorLayout, ...], strategy: Strategy, candidate: ContractionCandidate
+) -> TensorLayout:
+    """Return the layout of the result of a step whose operands have these layouts."""
+    cost = candidate.cost + sum([source.cost for source in sources])
+    result = Operand(candidate.result.axes, candidate.result.shape, is_temporary=len(sources) > 1)
+    return TensorLayout(cost, result, candidate, strategy, sources)
 
 
 class _BestLayouts:
@@ -216,12 +233,11 @@ class _BestLayouts:
             if candidate is None:
                 continue
             cheapest = min(cheapest, candidate.cost)
-            axes, shape, *_ = candidate.result
-            cost = source_cost + candidate.cost
-            if axes not in self.by_axes or cost < self.by_axes[axes].cost:
-                result = Operand(axes, shape, is_temporary=len(operands) > 1)
-                self.by_axes[axes] = TensorLayout(cost, result, candidate, strategy, sources)
-                self._max_cost = min(self._max_cost, cost + self._tolerance)
+            known = self.by_axes.get(candidate.result.axes)
+            if known is None or source_cost + candidate.cost < known.cost:
+                layout = _result_layout(sources, strategy, candidate)
+                self.by_axes[candidate.result.axes] = layout
+                self._max_cost = min(self._max_cost, layout.cost + self._tolerance)
         return cheapest - least
 
     def _rank(self, operands: Sequence[Operand], strategies: Sequence[Strategy]) -> list[tuple[float, Strategy]]:

@@ -22,7 +22,6 @@ class TensorNetwork(NamedTuple):
 
     terms: tuple[Axes, ...]  # the axes of each tensor, in row-major order
     output: Axes  # the axes of the result
-    groups: tuple[Axes, ...]  # for each axis the pattern's axes that are coalesced to it
     labels: tuple[str, ...]  # for each axis its text in the pattern
     sizes: tuple[int, ...]  # the length of each axis
     shapes: tuple[tuple[int, ...], ...]  # the shapes of the tensors that the caller gives
@@ -54,7 +53,6 @@ def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool =
     return TensorNetwork(
         terms=tuple(terms[:-1]),
         output=terms[-1],
-        groups=tuple(groups),
         labels=tuple([" ".join([solved.labels[axis] for axis in group]) for group in groups]),
         sizes=tuple([prod(map(length, group)) for group in groups]),
         shapes=tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)]),

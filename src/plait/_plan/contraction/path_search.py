@@ -44,7 +44,7 @@ SECONDS_PER_WORK = 8e-7
 AXES_THAT_DOUBLE_WORK = 2500
 """With this many axes a unit of work takes twice as long, since the sets of axes are larger."""
 
-FIRST_PATH_WORK_PER_PAIR = 8
+FIRST_PATH_WORK_PER_PAIR = 6
 """The work of a greedy search or of a sweep, for each pair of tensors that share an axis."""
 
 BASE_WORK_PER_PAIR = 40
@@ -53,7 +53,7 @@ BASE_WORK_PER_PAIR = 40
 EXACT_WORK_PER_PAIR = 12
 """The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
 
-WORK_PER_PAIR_IN_TURN = 6
+WORK_PER_PAIR_IN_TURN = 10
 """The work after which a refinement pauses for another one, for each pair of tensors that share an axis."""
 
 MIN_GAIN = 0.05
