@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from math import inf
 
 from plait._plan.contraction.contraction_tree import ContractionTree
-from plait._plan.contraction.dynamic_programming import find_best_contractions
+from plait._plan.contraction.dynamic_programming import find_best_contractions, find_best_contractions_of_few
+
+MAX_FEW_LEAVES = 6
+"""Up to this many leaves, dynamic programming loops over all groups."""
 
 SETUP_WORK = 20
 """The work to prepare and to replace one part, in pairs of groups that dynamic programming compares."""
@@ -56,14 +60,20 @@ class SubtreeRefinement:
             inner, leaves = tree.part_below(root, self._part_sizes[-1])
             if len(leaves) < 3:
                 continue
-            best = find_best_contractions(
-                [tree.axes[leaf] for leaf in leaves],
-                tree.axes[root],
-                tree.size_of,
-                linking_axes=-1,
-                max_cost=sum([tree.costs[node] for node in inner]),
-                memory_limit=self._memory_limit,
-            )
+            terms = [tree.axes[leaf] for leaf in leaves]
+            cost = sum([tree.costs[node] for node in inner])
+            if len(leaves) <= MAX_FEW_LEAVES:
+                limit = inf if self._memory_limit is None else self._memory_limit
+                best = find_best_contractions_of_few(terms, tree.axes[root], tree.size_of, cost, limit)
+            else:
+                best = find_best_contractions(
+                    terms,
+                    tree.axes[root],
+                    tree.size_of,
+                    linking_axes=-1,
+                    max_cost=cost,
+                    memory_limit=self._memory_limit,
+                )
             work += best.work + SETUP_WORK
             if (1 << len(leaves)) - 1 in best.parts:
                 tree.replace_part(inner, leaves, best)
