@@ -70,10 +70,13 @@ class ContractionCandidate(NamedTuple):
     result: Operand  # the result after the epilogue
 
 
-def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: ContractionCosts) -> list[Strategy]:
+def list_strategies(
+    operands: Sequence[Operand], spec: ResultSpec, costs: ContractionCosts, *, all_inner_orders: bool = True
+) -> list[Strategy]:
     """Return the strategies that may be the cheapest, except products in which own axes become batch axes.
 
-    Two operands must not have a repeated axis, or an axis that neither the other operand nor the result has.
+    Two operands must not have a repeated axis, or an axis that neither the other operand nor the result has. Unless
+    ``all_inner_orders``, the inner axes of a product have their order in the operand with more dimensions.
     """
     found = [EINSUM_STRATEGY]
     if len(operands) == 1 and spec.kept_axes == {*operands[0].axes}:
@@ -88,6 +91,8 @@ def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: Contra
     if is_sum:
         is_inner = (shared - spec.kept_axes).__contains__
         inner_orders = [*dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))]
+        if not all_inner_orders:
+            inner_orders = inner_orders[:1] if len(first.axes) >= len(second.axes) else inner_orders[-1:]
         rows, columns = [tuple(filterfalse(shared.__contains__, operand.axes)) for operand in (first, second)]
         merged = [MatmulAxes(rows, columns, inner) for inner in inner_orders]
         swapped = [MatmulAxes(columns, rows, inner) for inner in reversed(inner_orders)]

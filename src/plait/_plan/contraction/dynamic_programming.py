@@ -119,8 +119,9 @@ def find_best_contractions(  # noqa: PLR0915  # one loop nest: a function call f
                     if is_good:
                         found[union] = (union, (axes | other_axes) ^ summed, result_size, total)
                         parts[union] = members, other_members
-            if work > max_work:
-                return BestContractions(groups, parts, work, is_complete=False)
+                work += len(partners) // 8  # those that are not disjoint take time too
+                if work > max_work:
+                    return BestContractions(groups, parts, work, is_complete=False)
         groups.update(found)
         levels.append([*found.values()])
     return BestContractions(groups, parts, work, is_complete=True)

@@ -35,16 +35,15 @@ MAX_STEPS_OF_SHORT_PATH = 3
 
 MAX_PRODUCT_COUNT_FOR_DEFAULT = 32768
 MAX_SIZE_FOR_DEFAULT = 2048
-"""In a longer path, a step of at most this many products, and of tensors of at most this many elements, has a strategy by
+"""In a longer path, a step of at most this many products, of tensors of at most this many elements, has a strategy by
 default."""
 
-MIN_GAIN = 2000.0
-"""In a longer path, another strategy is compared if it may save more than this number of nanoseconds."""
+MIN_GAIN, MIN_PART = 2000.0, 0.002
+"""In a longer path, another strategy is compared if it may save more than this number of nanoseconds, and more than
+this part of the time of the whole contraction."""
 
-MIN_GAIN_OF_MANY = 10000.0
-MIN_PART_OF_MANY = 0.02
-"""In a longer path, many strategies are compared, or strategies for several layouts, if that may save more than this
-number of nanoseconds, and more than this part of the time of the whole contraction."""
+MIN_GAIN_OF_MANY, MIN_PART_OF_MANY = 20000.0, 0.05
+"""The same for many strategies, or for strategies for several layouts."""
 
 MAX_LAYOUTS, MAX_LAYOUTS_IN_SHORT_PATH = 2, 3
 """How many layouts of an intermediate result are kept, in a longer path and in a short one."""
@@ -153,7 +152,7 @@ class _LayoutSearch:
             costs = sizes_and_costs.costs
             product_cost = min(2 * costs.flop, costs.einsum_element)
             estimated = sum([step.product_count for step in steps]) * product_cost
-            self._min_gain = MIN_GAIN
+            self._min_gain = max(MIN_GAIN, estimated * MIN_PART)
             self._min_gain_of_many = max(MIN_GAIN_OF_MANY, estimated * MIN_PART_OF_MANY)
 
     def cheapest_layouts(
@@ -178,7 +177,7 @@ class _LayoutSearch:
         best = _BestLayouts(step, self._sizes_and_costs, tolerance, 0.0 if tolerance else self._min_gain)
         for layouts in product(*sources):
             operands = [layout.operand for layout in layouts]
-            excess = best.compare(layouts, list_strategies(operands, spec, costs))
+            excess = best.compare(layouts, list_strategies(operands, spec, costs, all_inner_orders=self._is_short))
             if len(operands) == 2 and excess > self._min_gain_of_many + costs.matmul_overhead - costs.dot_overhead:
                 splits = list_split_strategies(operands, spec, self._sizes_and_costs)
                 best.compare(layouts, splits, None if self._is_short else MAX_SPLIT_STRATEGIES)

@@ -47,10 +47,15 @@ AXES_THAT_DOUBLE_WORK = 2500
 FIRST_PATH_WORK_PER_PAIR = 6
 """The work of a greedy search or of a sweep, for each pair of tensors that share an axis."""
 
-BASE_WORK_PER_PAIR = 40
+BASE_WORK_PER_PAIR = 20
 """The least work of the whole search, for each pair of tensors that share an axis."""
 
-EXACT_WORK_PER_PAIR = 12
+MAX_TENSORS_TO_BEGIN_EXACTLY = 16
+MAX_TENSORS_FOR_EXACT_SEARCH = 64
+"""Up to these many tensors, dynamic programming searches for the best path without outer products: before any
+refinement, and after it if there is work left."""
+
+EXACT_WORK_PER_PAIR = 6
 """The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
 
 WORK_PER_PAIR_IN_TURN = 10
@@ -71,9 +76,6 @@ MAX_ELEMENTS = 2**40
 
 MAX_TENSORS_FOR_OUTER_PRODUCTS = 4
 """Up to this many tensors all paths are compared, with all outer products."""
-
-MAX_TENSORS_FOR_EXACT_SEARCH = 12
-"""Up to this many tensors the best path without outer products is searched first."""
 
 GREEDY_WEIGHTS = (4, 48)
 """The weights of the first greedy searches: small weights suit trees and chains, large ones suit lattices."""
@@ -165,14 +167,23 @@ class PathSearch:
             return
         self._neighbours = self._graph.find_neighbours()
         self._pair_count = max(sum(map(len, self._neighbours)) // 2, tensor_count)
+        linking_axes = ~self._graph.output
         for weight in GREEDY_WEIGHTS:
             self._greedy_tree(weight, max_cost=self._best_cost)
-        if tensor_count <= MAX_TENSORS_FOR_EXACT_SEARCH and self.find_exactly(
-            ~self._graph.output, self._pair_count * EXACT_WORK_PER_PAIR
+        may_be_exact = tensor_count <= MAX_TENSORS_FOR_EXACT_SEARCH and (
+            len(breadth_first_order(self._neighbours, 0)) == tensor_count
+        )
+        first_work = self._pair_count * EXACT_WORK_PER_PAIR
+        if (
+            may_be_exact
+            and tensor_count <= MAX_TENSORS_TO_BEGIN_EXACTLY
+            and self.find_exactly(linking_axes, first_work)
         ):
             return
         first_trees = [self.best, self._sweep_tree(0)]
         self._refine_in_turn([tree for tree in first_trees if tree is not None])
+        if may_be_exact and self._work_left() > 0 and self.find_exactly(linking_axes, self._work_left() / 2):
+            return
         for tree in self._further_trees():
             if self._work_left() <= 0:
                 break
