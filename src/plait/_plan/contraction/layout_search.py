@@ -45,6 +45,9 @@ this part of the time of the whole contraction."""
 MIN_GAIN_OF_MANY, MIN_PART_OF_MANY = 20000.0, 0.05
 """The same for many strategies, or for strategies for several layouts."""
 
+MAX_PRODUCT_COUNT = 10**290
+"""No machine computes more products, and their cost would exceed the range of a float."""
+
 MAX_LAYOUTS, MAX_LAYOUTS_IN_SHORT_PATH = 2, 3
 """How many layouts of an intermediate result are kept, in a longer path and in a short one."""
 
@@ -87,11 +90,14 @@ def contract_along_path(
     costs: ContractionCosts,
     strategies: Sequence[Strategy] | None = None,
 ) -> NetworkContraction | None:
-    """Return the cheapest contraction along a path, or ``None`` if no strategy applies to a step.
+    """Return the cheapest contraction along a path.
 
+    Return ``None`` if no strategy applies to a step, or if a step has more products than a float can count.
     ``strategies`` has the strategy of each step; without it, the cheapest is chosen.
     """
     steps = _describe_steps(network, inputs, numbered_steps(path, len(inputs)))
+    if max([step.product_count for step in steps]) > MAX_PRODUCT_COUNT:
+        return None
     search = _LayoutSearch(SizesAndCosts(network.sizes, costs), steps)
     layouts = [[layout] for layout in inputs]  # of each tensor and result
     for number, step in enumerate(steps):

@@ -61,8 +61,8 @@ EXACT_WORK_PER_PAIR = 6
 WORK_PER_PAIR_IN_TURN = 10
 """The work after which a refinement pauses for another one, for each pair of tensors that share an axis."""
 
-MIN_GAIN = 0.05
-"""A refinement goes on beyond the least work if it lowers the cost by more than this part whenever it has its turn."""
+MIN_GAIN_DIVISOR = 20
+"""A refinement goes on beyond the least work if its turn lowers the cost by more than the cost divided by this."""
 
 PART_OF_CONTRACTION = 0.04
 """The part of the estimated time of the contraction that the search may take."""
@@ -198,7 +198,7 @@ class PathSearch:
         for refinement in pending:  # the list gets those again that go on
             cost = refinement.tree.cost
             self._refine(refinement, self._pair_count * WORK_PER_PAIR_IN_TURN)
-            is_gaining = refinement.tree.cost < (1 - MIN_GAIN) * cost
+            is_gaining = refinement.tree.cost < cost - cost // MIN_GAIN_DIVISOR
             if not refinement.is_finished and (is_gaining or self.work < base_work or self._work_left() > 0):
                 pending.append(refinement)
 

@@ -26,7 +26,8 @@ def search_contraction(
 ) -> NetworkContraction | None:
     """Return the cheapest contraction of row-major tensors along the path of `find_path_if_needed`.
 
-    Return ``None`` if a step has more axes than an einsum has letters, and no other strategy applies to it.
+    Return ``None`` if a step has more axes than an einsum has letters and no other strategy applies to it, or if no
+    machine could compute it.
     """
     path = find_path_if_needed(network, optimize, memory_limit, costs)
     single_step: Path = (tuple(range(len(network.terms))),)
