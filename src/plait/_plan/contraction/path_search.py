@@ -55,7 +55,10 @@ MAX_TENSORS_FOR_EXACT_SEARCH = 64
 """Up to these many tensors, dynamic programming searches for the best path without outer products: before any
 refinement, and after it if there is work left."""
 
-EXACT_WORK_PER_PAIR = 6
+EXACT_WORK_FACTOR = 2
+"""How many units of work it takes to compare two groups of many tensors, since these are kept in dictionaries."""
+
+EXACT_WORK_PER_PAIR = 12
 """The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
 
 WORK_PER_PAIR_IN_TURN = 10
@@ -240,10 +243,10 @@ class PathSearch:
             graph.size_of,
             linking_axes=linking_axes,
             max_cost=self._best_cost,
-            max_work=max_work,
+            max_work=max_work / EXACT_WORK_FACTOR,
             memory_limit=self._memory_limit,
         )
-        self.work += found.work
+        self.work += found.work * EXACT_WORK_FACTOR
         all_tensors = (1 << len(graph.terms)) - 1
         if all_tensors in found.parts:
             numbers = range(len(graph.terms))
