@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import lru_cache
 from math import inf
 from typing import NamedTuple, TypeAlias
 
+from plait._caches import clearable_lru_cache
 from plait._plan.contraction.paths import Step
 from plait._plan.contraction.tensor_graph import AxisSetSizes, axes_of_set
 
@@ -172,7 +172,7 @@ def find_best_contractions_of_few(
     return BestContractions(groups, parts, work, is_complete=True)
 
 
-@lru_cache
+@clearable_lru_cache(maxsize=8)
 def _splits_by_group(count: int) -> tuple[tuple[int, tuple[tuple[int, int], ...]], ...]:
     """Return each group of several of ``count`` tensors, and the pairs of groups that it may be divided into."""
     found = []
