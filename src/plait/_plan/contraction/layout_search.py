@@ -31,7 +31,10 @@ from plait._shapes.solver import Axes
 from plait.backends.costs import CACHE_LINE_BYTES, ContractionCosts
 
 MAX_STEPS_OF_SHORT_PATH = 3
-"""In a path of at most this many steps, all strategies are compared that may be cheaper."""
+"""In a path of at most this many steps, almost all strategies are compared that may be cheaper."""
+
+MIN_GAIN_IN_SHORT_PATH, MIN_GAIN_OF_MANY_IN_SHORT_PATH = 200.0, 1000.0
+"""By how many nanoseconds a strategy must be able to be cheaper there, and many strategies or several layouts."""
 
 MAX_PRODUCT_COUNT_FOR_DEFAULT = 32768
 MAX_SIZE_FOR_DEFAULT = 2048
@@ -153,7 +156,7 @@ class _LayoutSearch:
         self._sizes_and_costs = sizes_and_costs
         self._is_short = len(steps) <= MAX_STEPS_OF_SHORT_PATH
         self._max_layouts = MAX_LAYOUTS_IN_SHORT_PATH if self._is_short else MAX_LAYOUTS
-        self._min_gain = self._min_gain_of_many = 0.0
+        self._min_gain, self._min_gain_of_many = MIN_GAIN_IN_SHORT_PATH, MIN_GAIN_OF_MANY_IN_SHORT_PATH
         if not self._is_short:
             costs = sizes_and_costs.costs
             product_cost = min(2 * costs.flop, costs.einsum_element)
