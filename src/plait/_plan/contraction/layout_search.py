@@ -36,16 +36,16 @@ MAX_STEPS_OF_SHORT_PATH = 3
 MIN_GAIN_IN_SHORT_PATH, MIN_GAIN_OF_MANY_IN_SHORT_PATH = 200.0, 1000.0
 """By how many nanoseconds a strategy must be able to be cheaper there, and many strategies or several layouts."""
 
-MAX_PRODUCT_COUNT_FOR_DEFAULT = 32768
-MAX_SIZE_FOR_DEFAULT = 2048
+MAX_PRODUCT_COUNT_FOR_DEFAULT = 65536
+MAX_SIZE_FOR_DEFAULT = 4096
 """In a longer path, a step of at most this many products, of tensors of at most this many elements, has a strategy by
 default."""
 
-MIN_GAIN, MIN_PART = 2000.0, 0.002
+MIN_GAIN, MIN_PART = 4000.0, 0.002
 """In a longer path, another strategy is compared if it may save more than this number of nanoseconds, and more than
 this part of the time of the whole contraction."""
 
-MIN_GAIN_OF_MANY, MIN_PART_OF_MANY = 20000.0, 0.05
+MIN_GAIN_OF_MANY, MIN_PART_OF_MANY = 50000.0, 0.05
 """The same for many strategies, or for strategies for several layouts."""
 
 MAX_PRODUCT_COUNT = 10**290
@@ -54,7 +54,7 @@ MAX_PRODUCT_COUNT = 10**290
 MAX_LAYOUTS, MAX_LAYOUTS_IN_SHORT_PATH = 2, 3
 """How many layouts of an intermediate result are kept, in a longer path and in a short one."""
 
-MAX_SPLIT_STRATEGIES = 6
+MAX_SPLIT_STRATEGIES = 3
 """In a longer path, how many products that merge only some own axes are compared, those of the lowest least cost."""
 
 
