@@ -58,7 +58,7 @@ refinement, and after it if there is work left."""
 EXACT_WORK_FACTOR = 2
 """How many units of work it takes to compare two groups of many tensors, since these are kept in dictionaries."""
 
-EXACT_WORK_PER_PAIR = 12
+EXACT_WORK_PER_PAIR = 40
 """The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
 
 WORK_PER_PAIR_IN_TURN = 10
