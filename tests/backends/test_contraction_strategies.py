@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from backends.frameworks import FRAMEWORKS, parametrize_by_framework
 from plait._executor.contraction import build_contraction_callable
 from plait._notation.equation import parse_equation
-from plait._plan.contraction.candidates import list_strategies
-from plait._plan.contraction.layouts import final_result_spec
+from plait._plan.contraction.candidates import list_split_strategies, list_strategies
+from plait._plan.contraction.layout_search import contract_along_path
+from plait._plan.contraction.layouts import SizesAndCosts, final_result_spec
 from plait._plan.contraction.network import build_network
-from plait._plan.contraction.search import build_contraction_plan, reuse_strategies, simplified_state
+from plait._plan.contraction.search import build_contraction_plan, simplify_inputs
 from plait._plan.nodes import ContiguousCopy
 from plait._plan.printer import contraction_lines_and_costs
 from plait._shapes.solver import solve_pattern
@@ -56,9 +57,13 @@ def build_equation_network(equation):
 def generate_contractions(network, costs):
     """Yield the contraction by each strategy in turn."""
     path = (tuple(range(len(network.terms))),)
-    start = simplified_state(network, path, costs)
-    for strategy in list_strategies(start.operands, final_result_spec(network), costs):
-        yield reuse_strategies(start._replace(strategies=(strategy,)), network, costs)
+    inputs = simplify_inputs(network, costs)
+    operands, spec = [layout.operand for layout in inputs], final_result_spec(network)
+    strategies = list_strategies(operands, spec, costs)
+    if len(operands) == 2:
+        strategies += list_split_strategies(operands, spec, SizesAndCosts(network.sizes, costs))
+    for strategy in strategies:
+        yield contract_along_path(network, path, inputs, costs, (strategy,))
 
 
 def check_all_strategies(framework, equation, changes, used_methods):

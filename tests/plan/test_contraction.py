@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from functools import partial
 
 import pytest
@@ -14,8 +12,7 @@ import plait
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._plan.contraction.network import build_network
-from plait._plan.contraction.paths import find_path
-from plait._plan.contraction.search import build_contraction_plan, reuse_strategies, search_contraction
+from plait._plan.contraction.search import build_contraction_plan, search_contraction
 from plait._plan.nodes import Permute, Reshape
 from plait._plan.printer import contraction_lines_and_costs
 from plait._shapes.sizes import extend_slots, size_op_error
@@ -120,19 +117,13 @@ def test_layout_of_an_intermediate_suits_the_next_contraction():
     assert last.operand_steps == ((Reshape((90000,)),), (Reshape((90000,)),))
 
 
-def test_strategies_are_reused_for_other_lengths():
-    small, large = (make_network("bhij,bjhd->bihd", (2, 3, n, n), (2, n, 3, 4)) for n in (9, 15))
-    found = search_contraction(small, ContractionCosts())
-    assert reuse_strategies(found, large, ContractionCosts()) == search_contraction(large, ContractionCosts())
-
-
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii->", "i,j->ij", "ij,jk,kl->il"])
 def test_tensors_without_elements_are_contracted(equation):
     shapes = [(0,) * len(term) for term in equation.split("->")[0].split(",")]
     assert search_contraction(make_network(equation, *shapes), ContractionCosts()).pairs
 
 
-# contraction paths
+# FLOPs
 
 
 @st.composite
@@ -145,70 +136,6 @@ def equations_with_shapes(draw, max_tensors=5):
     present = sorted({letter for term in terms for letter in term})
     output = "".join(draw(st.permutations(present))[: draw(st.integers(0, len(present)))])
     return f"{','.join(terms)}->{output}", [tuple(lengths[letter] for letter in term) for term in terms]
-
-
-def count_flops(equation, shapes, path):
-    """Count the multiplications and additions along a path, by definition."""
-    left, output = equation.split("->")
-    remaining, sizes = left.split(","), {}
-    for term, shape in zip(left.split(","), shapes, strict=True):
-        sizes.update(zip(term, shape, strict=True))
-    total = 0
-    for positions in path:
-        contracted = [remaining[position] for position in positions]
-        remaining = [term for position, term in enumerate(remaining) if position not in positions]
-        inside = set("".join(contracted))
-        kept = inside & set("".join([*remaining, output]))
-        total += math.prod(sizes[letter] for letter in inside) * (max(1, len(contracted) - 1) + (kept != inside))
-        remaining.append("".join(sorted(kept)))
-    return total
-
-
-def all_paths(count):
-    """Yield every path that contracts ``count`` tensors two at a time."""
-    if count == 1:
-        yield ()
-        return
-    for pair in itertools.combinations(range(count), 2):
-        for rest in all_paths(count - 1):
-            yield (pair, *rest)
-
-
-@given(equations_with_shapes(4))
-@settings(max_examples=60)
-def test_optimal_path_is_the_cheapest_of_all_paths(drawn):
-    equation, shapes = drawn
-    found = find_path(make_network(equation, *shapes), "optimal", None)
-    if len(shapes) > 1:
-        cheapest = min(count_flops(equation, shapes, path) for path in all_paths(len(shapes)))
-        assert count_flops(equation, shapes, found) == cheapest
-
-
-@given(equations_with_shapes(6), st.sampled_from(["auto", "greedy", "optimal"]))
-def test_path_contracts_every_tensor_once(drawn, algorithm):
-    equation, shapes = drawn
-    remaining = len(shapes)
-    for positions in find_path(make_network(equation, *shapes), algorithm, None):
-        assert len(set(positions)) == len(positions)
-        assert all(0 <= position < remaining for position in positions)
-        remaining -= len(positions) - 1
-    assert remaining == 1
-
-
-@given(equations_with_shapes(6))
-def test_paths_respect_the_memory_limit(drawn):
-    equation, shapes = drawn
-    limit = 64
-    network = make_network(equation, *shapes)
-    for algorithm in ("greedy", "optimal"):
-        path = find_path(network, algorithm, limit)
-        remaining = [set(term) for term in network.terms]
-        for positions in path[:-1]:
-            contracted = set().union(*[remaining[position] for position in positions])
-            remaining = [term for position, term in enumerate(remaining) if position not in positions]
-            result_axes = contracted & set(network.output).union(*remaining)
-            assert math.prod(network.sizes[axis] for axis in result_axes) <= limit
-            remaining.append(result_axes)
 
 
 def test_flops_equal_those_of_opt_einsum():

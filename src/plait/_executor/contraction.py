@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
-from math import prod
 from typing import Any
 
-from plait._caches import clearable_lru_cache
 from plait._executor.einsum_options import OptionValues
 from plait._executor.executable import FunctionAndArgument, build_plan_function
-from plait._plan.contraction.network import build_network, replace_lengths
-from plait._plan.contraction.paths import Path, find_path
-from plait._plan.contraction.search import (
-    NetworkContraction,
-    build_contraction_plan,
-    reuse_strategies,
-    search_contraction,
-)
+from plait._plan.contraction.layout_search import NetworkContraction
+from plait._plan.contraction.network import build_network
+from plait._plan.contraction.paths import Path
+from plait._plan.contraction.search import build_contraction_plan, find_path_if_needed, search_contraction
 from plait._plan.graph import Plan
 from plait._plan.nodes import ContiguousCopy, Contract, Diagonal, Sum
 from plait._shapes.solver import SolvedPattern
@@ -72,33 +65,10 @@ def find_cheapest_contraction(
     solved: SolvedPattern, slots: Sequence[int], costs: ContractionCosts, options: OptionValues | None
 ) -> NetworkContraction | None:
     """Return the contraction with the lowest estimated cost that the options allow."""
-    if options is not None:
-        network = build_network(solved, slots, across=not costs.has_only_einsum)
-        return search_contraction(network, costs, options.contract, options.memory_limit)
-    rounded_slots = _round_lengths_up(solved, slots)
-    contraction = _contraction_for_rounded_lengths(solved, rounded_slots, costs)
-    if contraction is None or rounded_slots == tuple(slots):
-        return contraction
-    return reuse_strategies(contraction, replace_lengths(contraction.network, solved, slots), costs)
-
-
-def _round_lengths_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
-    """Return the slots with lengths rounded up to powers of two, so that similar shapes share one search."""
-    rounded = list(slots)
-    for slot in solved.slots:
-        rounded[slot] = 1 << (slots[slot] - 1).bit_length() if slots[slot] else 0
-    length = [rounded[slot] for slot in solved.slots].__getitem__
-    for position, axes in enumerate(chain.from_iterable(solved.inputs)):
-        rounded[position] = 1 if slots[position] == 1 else prod(map(length, axes))
-    return tuple(rounded)
-
-
-@clearable_lru_cache(maxsize=1024)
-def _contraction_for_rounded_lengths(
-    solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts
-) -> NetworkContraction | None:
-    """Return the contraction found for rounded lengths; the cache shares it among similar shapes."""
-    return search_contraction(build_network(solved, slots, across=not costs.has_only_einsum), costs)
+    network = build_network(solved, slots, across=not costs.has_only_einsum)
+    if options is None:
+        return search_contraction(network, costs)
+    return search_contraction(network, costs, options.contract, options.memory_limit)
 
 
 def contraction_reason_and_dtype_for_explain(
@@ -130,15 +100,16 @@ def contraction_functions_for_tensors(
 
     That is so if the tensors' backends differ, or if they have no others for these element types.
     """
-    factories = {backend_for_type(cls).contraction_functions for cls in tensor_types}
-    return None if len(factories) > 1 else factories.pop()(dtypes)
+    factories = {backend_for_type(cls).contraction_functions for cls in dict.fromkeys(tensor_types)}
+    return None if len(factories) > 1 else factories.pop()(tuple(dict.fromkeys(dtypes)))
 
 
 def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: OptionValues | None) -> Path | None:
     """Return the contraction path that the options ask for; ``None`` if they ask for none."""
     if options is None or not options.requests_path:
         return None
-    return find_path(build_network(solved, slots, across=False), options.contract, options.memory_limit)
+    network = build_network(solved, slots, across=False)
+    return find_path_if_needed(network, options.contract, options.memory_limit, EINSUM_ONLY_COSTS)
 
 
 def build_contraction_callable(

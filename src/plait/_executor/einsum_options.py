@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from math import inf
 from operator import index
 from typing import Any, NamedTuple
 
@@ -49,17 +50,22 @@ def _normalize_memory_limit(limit: Any) -> int | None:
 
 
 def _normalize_contract(contract: Any) -> Any:
-    """Return ``contract`` as a name, a function, or a path that is a tuple of tuples of ints."""
+    """Return ``contract`` as a name, a function, seconds, or a path that is a tuple of tuples of ints."""
     if isinstance(contract, str):
         check_algorithm_name(contract)
         return contract
     if callable(contract):
         return contract
+    if isinstance(contract, (int, float)) and not isinstance(contract, bool) and 0 <= contract < inf:
+        return float(contract)
     try:
         pairs = [pair for pair in contract if pair != "einsum_path"]  # the first item of NumPy's paths
         return tuple([tuple([index(operand) for operand in pair]) for pair in pairs])
     except TypeError:
-        message = f"contract must be a name, a path such as [(0, 1), (0, 1)], or a function, not {short_repr(contract)}"
+        message = (
+            "contract must be a name, a path such as [(0, 1), (0, 1)], a function, or a number of seconds, "
+            f"not {short_repr(contract)}"
+        )
         raise make_error("PLT214", message) from None
 
 
@@ -68,8 +74,8 @@ def options_with_optimize(options: OptionValues | None, optimize: Any) -> Option
 
     Args:
         options: The options of the call, or ``None``.
-        optimize: A name, a path, a function that finds one, or a pair of a name and the largest number of elements of
-            an intermediate result, as `numpy.einsum_path` takes it; a truth value or ``None`` asks for nothing.
+        optimize: A name, a path, a function that finds one, or a pair of a name and the most elements of an
+            intermediate result, as `numpy.einsum_path` takes it; a truth value or ``None`` asks for nothing.
 
     Returns:
         The options, or ``None`` if all have their defaults.
@@ -79,6 +85,9 @@ def options_with_optimize(options: OptionValues | None, optimize: Any) -> Option
     """
     if optimize is None or isinstance(optimize, bool):
         return options
+    if isinstance(optimize, (int, float)):
+        message = f"optimize must be a name, a path such as [(0, 1), (0, 1)], or a function, not {short_repr(optimize)}"
+        raise make_error("PLT214", message)
     limit = None
     if isinstance(optimize, (tuple, list)) and len(optimize) == 2 and isinstance(optimize[0], str):
         optimize, limit = (optimize, None) if optimize[0] == "einsum_path" else optimize

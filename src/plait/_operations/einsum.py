@@ -14,7 +14,7 @@ from string import ascii_letters
 from plait._caches import clearable_lru_cache
 from plait._notation.tree import Tree, collect_names
 from plait._operations import rules
-from plait._plan.contraction.paths import Path, operands_and_rest_by_step
+from plait._plan.contraction.paths import Path, numbered_steps
 from plait._plan.graph import NodeWithOperands, Plan, SizeOpBuilder
 from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Contract, Reshape
@@ -82,13 +82,17 @@ def lower_to_framework_einsum(solved: SolvedPattern, path: Path = ()) -> Plan:
             operands[-1] = (count + len(steps) - 1, term)
         first += len(dims)
     output = [start[axis] for axis in chain(*solved.output) if axis in start]
-    for numbers, left in operands_and_rest_by_step(path or _single_step_or_left_to_right_path(solved, groups), count):
+    use_counts = Counter(chain(output, *[frozenset(term) for _, term in operands]))
+    numbered = numbered_steps(path or _single_step_or_left_to_right_path(solved, groups), count)
+    for step, numbers in enumerate(numbered, 1):
         chosen = [operands[number] for number in numbers]
-        if left:
-            needed = {*output}.union(*[operands[number][1] for number in left])
-            kept = [group for group in dict.fromkeys(chain(*[term for _, term in chosen])) if group in needed]
+        for _, term in chosen:
+            use_counts.subtract(frozenset(term))
+        if step < len(numbered):
+            kept = [group for group in dict.fromkeys(chain(*[term for _, term in chosen])) if use_counts[group]]
             # the axes of the ellipsis come first, side by side: a term of an equation may contain "..." only once
             kept.sort(key=lambda group: not _is_from_ellipsis(solved, group))
+            use_counts.update(kept)
         else:
             kept = output
         equation = _build_equation(solved, [*[term for _, term in chosen], kept])

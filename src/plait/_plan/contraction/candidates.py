@@ -53,6 +53,12 @@ class Strategy(NamedTuple):
 
 EINSUM_STRATEGY = Strategy("einsum")
 
+MAX_PRODUCT_COUNT_FOR_EINSUM = 256
+"""Up to this number of products, the framework's einsum is the default, unless its calls are slow."""
+
+MAX_PARTIAL_MERGES = 3
+"""How many ways to merge only some own axes of an operand are compared."""
+
 
 class ContractionCandidate(NamedTuple):
     """The nodes that contract two tensors to one, or change one tensor, or contract several tensors at once."""
@@ -64,10 +70,13 @@ class ContractionCandidate(NamedTuple):
     result: Operand  # the result after the epilogue
 
 
-def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: ContractionCosts) -> list[Strategy]:
-    """Return the strategies that may be the cheapest.
+def list_strategies(
+    operands: Sequence[Operand], spec: ResultSpec, costs: ContractionCosts, *, all_inner_orders: bool = True
+) -> list[Strategy]:
+    """Return the strategies that may be the cheapest, except products in which own axes become batch axes.
 
-    Two operands must not have a repeated axis, or an axis that neither the other operand nor the result has.
+    Two operands must not have a repeated axis, or an axis that neither the other operand nor the result has. Unless
+    ``all_inner_orders``, the inner axes of a product have their order in the operand with more dimensions.
     """
     found = [EINSUM_STRATEGY]
     if len(operands) == 1 and spec.kept_axes == {*operands[0].axes}:
@@ -80,11 +89,88 @@ def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: Contra
     if not is_sum or len(shared) == len({*first.axes, *second.axes}):
         found += [Strategy("multiply", order=order) for order in _multiply_orders(first, second, spec)]
     if is_sum:
-        for axes in _list_matmul_axes(first, second, spec, costs):
-            found.append(Strategy("matmul", axes))
-        for axes in _list_matmul_axes(second, first, spec, costs):
-            found.append(Strategy("matmul", axes, is_swapped=True))
+        is_inner = (shared - spec.kept_axes).__contains__
+        inner_orders = [*dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))]
+        if not all_inner_orders:
+            inner_orders = inner_orders[:1] if len(first.axes) >= len(second.axes) else inner_orders[-1:]
+        rows, columns = [tuple(filterfalse(shared.__contains__, operand.axes)) for operand in (first, second)]
+        merged = [MatmulAxes(rows, columns, inner) for inner in inner_orders]
+        swapped = [MatmulAxes(columns, rows, inner) for inner in reversed(inner_orders)]
+        if len(inner_orders) > 1 and not rows and not columns and costs.matmul_broadcasts:
+            for inner, choices in zip(inner_orders, (merged, swapped), strict=False):
+                choices.append(MatmulAxes((), (), inner[-1:], inner[:-1]))
+        found += [Strategy("matmul", axes) for axes in merged]
+        found += [Strategy("matmul", axes, is_swapped=True) for axes in swapped]
     return found
+
+
+def default_strategy(
+    first: Operand, second: Operand, spec: ResultSpec, product_count: int, costs: ContractionCosts
+) -> Strategy:
+    """Return a strategy that is good for tensors of few elements, without a comparison.
+
+    ``product_count`` is the product of the lengths of all axes of both operands.
+    """
+    einsum_is_cheap = costs.einsum_overhead < costs.dot_overhead + 4 * costs.view_overhead
+    if product_count <= MAX_PRODUCT_COUNT_FOR_EINSUM and einsum_is_cheap:
+        return EINSUM_STRATEGY
+    kept, own = spec.kept_axes, {*second.axes}
+    inner = tuple([axis for axis in first.axes if axis in own and axis not in kept])
+    if not inner:
+        return Strategy("multiply", order=_multiply_orders(first, second, spec)[0])
+    rows = tuple([axis for axis in first.axes if axis not in own])
+    own = {*first.axes}
+    columns = tuple([axis for axis in second.axes if axis not in own])
+    if spec.order is not None and rows and columns and spec.order.index(columns[0]) < spec.order.index(rows[0]):
+        return Strategy("matmul", MatmulAxes(columns, rows, inner), is_swapped=True)
+    return Strategy("matmul", MatmulAxes(rows, columns, inner))
+
+
+def list_split_strategies(
+    operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> list[Strategy]:
+    """Return the products in which only some own axes of an operand are merged, and the others become batch axes.
+
+    They avoid copies of operands whose own axes are not adjacent.
+    """
+    first, second = operands
+    shared = {*first.axes}.intersection(second.axes)
+    if shared <= spec.kept_axes or not sizes_and_costs.costs.matmul_broadcasts:
+        return []
+    is_inner = (shared - spec.kept_axes).__contains__
+    inner_orders = dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))
+    first_choices, second_choices = [
+        _list_choices_of_axes_to_merge(operand, shared, sizes_and_costs.sizes) for operand in operands
+    ]
+    choices = [*product(first_choices, second_choices)][1:]  # the first choice merges all axes of both
+    return [
+        Strategy("matmul", MatmulAxes(*(own[::-1] if is_swapped else own), inner), is_swapped)
+        for is_swapped in (False, True)
+        for own in choices
+        for inner in inner_orders
+    ]
+
+
+def least_cost(
+    strategy: Strategy, operands: Sequence[Operand], product_count: int, sizes_and_costs: SizesAndCosts
+) -> float:
+    """Return what a strategy costs if no layout has to be changed.
+
+    ``product_count`` is the product of the lengths of all axes of the operands.
+    """
+    sizes, costs = sizes_and_costs
+    if strategy.axes is not None:
+        size = sizes.__getitem__
+        rows, columns, inner, _ = strategy.axes
+        row_count, column_count, depth = prod(map(size, rows)), prod(map(size, columns)), prod(map(size, inner))
+        batch_size = product_count // (row_count * column_count * depth or 1)
+        overhead = costs.matmul_overhead if batch_size > 1 and (rows or columns) else costs.dot_overhead
+        return overhead + costs.matmul_work(batch_size, row_count, column_count, depth)
+    if strategy.method == "multiply":
+        return costs.multiply_overhead + product_count * min(costs.multiply_element, costs.multiply_into_element)
+    if strategy.method == "einsum" and len(operands) > 1:
+        return costs.einsum_overhead + product_count * costs.einsum_element
+    return 0.0
 
 
 def apply_strategy(
@@ -202,31 +288,19 @@ def _multiply_element_cost(order: Axes, operands: Sequence[Operand], costs: Cont
     return costs.multiply_broadcast_element
 
 
-def _list_matmul_axes(first: Operand, second: Operand, spec: ResultSpec, costs: ContractionCosts) -> list[MatmulAxes]:
-    """Return the choices of axes that may be the cheapest, with rows of the first and columns of the second operand."""
-    shared = {*first.axes}.intersection(second.axes)
-    rows, columns = [tuple(filterfalse(shared.__contains__, operand.axes)) for operand in (first, second)]
-    is_inner = (shared - spec.kept_axes).__contains__
-    inner_orders = dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))
-    may_split = costs.matmul_broadcasts
-    row_choices = _list_choices_of_axes_to_merge(rows, first.axes) if may_split and len(rows) > 1 else [rows]
-    column_choices = (
-        _list_choices_of_axes_to_merge(columns, second.axes) if may_split and len(columns) > 1 else [columns]
-    )
-    found = [MatmulAxes(*merged, inner) for merged in product(row_choices, column_choices) for inner in inner_orders]
-    if len(inner_orders) > 1 and not rows and not columns and may_split:
-        inner = next(iter(inner_orders))
-        found.append(MatmulAxes(rows, columns, inner[-1:], inner[:-1]))
-    return found
+def _list_choices_of_axes_to_merge(operand: Operand, shared: set[int], sizes: Sequence[int]) -> list[Axes]:
+    """Return the choices of own axes to merge: all of them, those that are adjacent in memory, or a single one.
 
-
-def _list_choices_of_axes_to_merge(own: Axes, axes: Axes) -> list[Axes]:
-    """Return the choices of the axes to merge: all of ``own``, those of them that are adjacent in memory, or one.
-
-    ``own`` are the axes that only this operand has, ``axes`` all its axes in memory order.
+    ``shared`` are the axes that the other operand has too. Of many choices, those of the most elements are returned.
     """
-    runs = [run for run in group_adjacent_axes(((own,), (axes,))) if run[0] in own]
-    return list(dict.fromkeys([own, *runs, *[(axis,) for axis in own]]))
+    own = tuple(filterfalse(shared.__contains__, operand.axes))
+    if len(own) < 2:
+        return [own]
+    runs = [run for run in group_adjacent_axes(((own,), (operand.axes,))) if run[0] in own]
+    found = [*dict.fromkeys([*runs, *[(axis,) for axis in own]])]
+    if len(found) > MAX_PARTIAL_MERGES:
+        found = sorted(found, key=lambda axes: -prod([sizes[axis] for axis in axes]))[:MAX_PARTIAL_MERGES]
+    return [*dict.fromkeys([own, *found])]
 
 
 def _matmul_candidate(
@@ -237,8 +311,10 @@ def _matmul_candidate(
     rows, columns, inner, summed_after = axes
     sizes, costs = sizes_and_costs
     size = sizes.__getitem__
-    order = dict.fromkeys((*first.axes, *second.axes)) if spec.order is None else spec.order
-    batch_axes = (*summed_after, *filterfalse({*rows, *columns, *inner, *summed_after}.__contains__, order))
+    batch_axes: Axes = ()
+    if len(rows) + len(inner) < len(first.axes) or len(columns) + len(inner) < len(second.axes):
+        order = dict.fromkeys((*first.axes, *second.axes)) if spec.order is None else spec.order
+        batch_axes = (*summed_after, *filterfalse({*rows, *columns, *inner, *summed_after}.__contains__, order))
     first_batch: Dims = ()
     second_batch: Dims = ()
     batch_dims: Dims = ()

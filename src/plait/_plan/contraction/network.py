@@ -22,7 +22,6 @@ class TensorNetwork(NamedTuple):
 
     terms: tuple[Axes, ...]  # the axes of each tensor, in row-major order
     output: Axes  # the axes of the result
-    groups: tuple[Axes, ...]  # for each axis the pattern's axes that are coalesced to it
     labels: tuple[str, ...]  # for each axis its text in the pattern
     sizes: tuple[int, ...]  # the length of each axis
     shapes: tuple[tuple[int, ...], ...]  # the shapes of the tensors that the caller gives
@@ -49,16 +48,13 @@ def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool =
     groups = group_adjacent_axes([*tensor_dims, output], across=across and is_sum)
     numbers = {group[0]: number for number, group in enumerate(groups)}
     terms = [tuple([numbers[axis] for axis in _flatten(dims) if axis in numbers]) for dims in (*tensor_dims, output)]
-    labels = tuple([" ".join([solved.labels[axis] for axis in group]) for group in groups])
-    network = TensorNetwork(tuple(terms[:-1]), terms[-1], tuple(groups), labels, (), (), ())
-    return replace_lengths(network, solved, slots)
-
-
-def replace_lengths(network: TensorNetwork, solved: SolvedPattern, slots: Sequence[int]) -> TensorNetwork:
-    """Return the network for tensors of other shapes; the same dimensions must have length 1."""
     length = [slots[slot] for slot in solved.slots].__getitem__
-    sizes = tuple([prod(map(length, group)) for group in network.groups])
     ends = accumulate(solved.ranks)
-    shapes = tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)])
-    result_shape = tuple([prod(map(length, axes)) for axes in solved.output])
-    return network._replace(sizes=sizes, shapes=shapes, result_shape=result_shape)
+    return TensorNetwork(
+        terms=tuple(terms[:-1]),
+        output=terms[-1],
+        labels=tuple([" ".join([solved.labels[axis] for axis in group]) for group in groups]),
+        sizes=tuple([prod(map(length, group)) for group in groups]),
+        shapes=tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)]),
+        result_shape=tuple([prod(map(length, axes)) for axes in solved.output]),
+    )

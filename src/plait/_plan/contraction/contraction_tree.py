@@ -1,0 +1,104 @@
+"""A contraction path of pairs as a binary tree: leaves are the tensors of a network, other nodes are results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+
+from plait._plan.contraction.dynamic_programming import BestContractions
+from plait._plan.contraction.paths import Step
+from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph
+
+
+class ContractionTree:
+    """A path of pairs as a tree, parts of which can be replaced.
+
+    Nodes are numbered like the tensors of the steps: the inputs first, then the results. All lists have an item for
+    each node.
+
+    Attributes:
+        children: the two nodes that are contracted; empty for an input.
+        parents: the node of which this node is a child; -1 for the root.
+        axes: the set of axes of the result.
+        sizes: the number of elements of the result.
+        costs: the cost of the contraction; 0 for an input.
+        cost: the cost of all nodes together.
+        size_of: for each set of axes the product of their lengths.
+    """
+
+    def __init__(self, graph: TensorGraph, steps: Sequence[Step]) -> None:
+        state = PartialContraction(graph)
+        for one, other in steps:
+            state.contract(one, other)
+        self.axes, self.sizes, self.costs = state.axes, state.sizes, state.costs
+        self.input_count = len(graph.terms)
+        self.children: list[Step] = [*[()] * self.input_count, *steps]
+        self.parents = [-1] * len(self.children)
+        for node, children in enumerate(self.children):
+            for child in children:
+                self.parents[child] = node
+        self.cost = state.cost
+        self.size_of = graph.size_of
+
+    @property
+    def largest_result(self) -> int:
+        """The number of elements of the largest result."""
+        return max(self.sizes[self.input_count :])
+
+    @property
+    def largest_intermediate(self) -> int:
+        """The number of elements of the largest result except the last one."""
+        return max(self.sizes[self.input_count : -1], default=0)
+
+    def steps(self) -> list[Step]:
+        """Return the steps of the path."""
+        order = [len(self.children) - 1]  # the root has the highest number; each node comes before its children
+        for node in order:
+            order += [child for child in self.children[node] if child >= self.input_count]
+        number_of = [*range(len(self.children))]
+        steps: list[Step] = []
+        for node in reversed(order):
+            one, other = self.children[node]
+            number_of[node] = self.input_count + len(steps)
+            steps.append((number_of[one], number_of[other]))
+        return steps
+
+    def part_below(self, root: int, max_leaves: int) -> tuple[list[int], list[int]]:
+        """Return the inner nodes and the leaves of a part of the tree, which grows at the node of the highest cost."""
+        inner = [root]
+        leaves = [(-self.costs[child], child) for child in self.children[root]]
+        heapify(leaves)
+        while len(leaves) < max_leaves and leaves[0][1] >= self.input_count:  # an input costs nothing, so it comes last
+            _, node = heappop(leaves)
+            inner.append(node)
+            for child in self.children[node]:
+                heappush(leaves, (-self.costs[child], child))
+        return inner, [node for _, node in leaves]
+
+    def ancestors(self, node: int, count: int) -> list[int]:
+        """Return the nodes above a node, up to ``count`` of them."""
+        found: list[int] = []
+        while len(found) < count and (node := self.parents[node]) >= 0:
+            found.append(node)
+        return found
+
+    def replace_part(self, inner: Sequence[int], leaves: Sequence[int], best: BestContractions) -> None:
+        """Replace a part of the tree by the best contraction of its leaves; its root stays the same node."""
+        unused = iter(inner)
+        pending = [((1 << len(leaves)) - 1, next(unused))]
+        for members, node in pending:
+            children = []
+            for part in best.parts[members]:
+                if part in best.parts:
+                    child = next(unused)
+                    pending.append((part, child))
+                else:
+                    child = leaves[part.bit_length() - 1]
+                children.append(child)
+                self.parents[child] = node
+            one, other = best.parts[members]
+            _, self.axes[node], self.sizes[node], cost = best.groups[members]
+            new_cost = cost - best.groups[one][3] - best.groups[other][3]
+            self.cost += new_cost - self.costs[node]
+            self.costs[node] = new_cost
+            self.children[node] = tuple(children)

@@ -1,0 +1,126 @@
+"""Greedy searches for a contraction path: again and again the pair of tensors with the lowest score is contracted.
+
+The score is the size of the result minus the sizes of both tensors, times a weight; a small weight gives results that
+are small themselves, a large one removes large tensors early. Noise makes other paths, for restarts. Source: J. Gray
+and S. Kourtis, Hyper-optimized tensor network contraction, Quantum 5, 410 (2021), section 4.1.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from math import inf, log
+from random import Random
+from typing import Any
+
+from plait._plan.contraction.paths import Step
+from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph
+
+WEIGHT_UNIT = 16
+"""Weights are given in this fraction, so that scores stay exact for sizes beyond those of a float."""
+
+
+def find_greedy_steps(
+    graph: TensorGraph,
+    neighbours: list[set[int]],
+    *,
+    weight: int = WEIGHT_UNIT,
+    noise: float = 0.0,
+    seed: int = 0,
+    memory_limit: int | None = None,
+    max_cost: float = inf,
+) -> list[Step]:
+    """Return the steps of a greedy path; none if they cost more than ``max_cost``.
+
+    Args:
+        graph: The tensors.
+        neighbours: For each tensor its neighbours, as `TensorGraph.find_neighbours` returns them.
+        weight: By which the sizes of both tensors are weighted, in sixteenths.
+        noise: The standard width of the random numbers added to the logarithms of the scores.
+        seed: Of the random numbers.
+        memory_limit: The largest number of elements that a result may have, except that of the last step. If no pair
+            is left with such a result, the last step contracts all remaining tensors.
+        max_cost: The search ends when the steps cost more.
+    """
+    state = PartialContraction(graph)
+    links = [others.copy() for others in neighbours]
+    remaining = contract_greedily(
+        state, links, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit, max_cost=max_cost
+    )
+    if state.cost > max_cost:
+        return []
+    contract_smallest_first(state, remaining, memory_limit)
+    return state.steps
+
+
+def contract_greedily(
+    state: PartialContraction,
+    links: list[set[int]],
+    *,
+    weight: int,
+    noise: float = 0.0,
+    seed: int = 0,
+    memory_limit: int | None = None,
+    max_cost: float = inf,
+    only_shrinking: bool = False,
+) -> list[int]:
+    """Contract pairs of neighbours, and return the numbers of the tensors that are left.
+
+    ``links`` has the neighbours of each tensor, and gets those of each result. If ``only_shrinking``, a result must not
+    be larger than both of its tensors. The other arguments are those of `find_greedy_steps`.
+    """
+    axes, sizes, size_of = state.axes, state.sizes, state.size_of
+    draw = Random(seed).random if noise else None  # noqa: S311  # not for cryptography
+
+    def score(first: int, second: int) -> Any:
+        shared = axes[first] & axes[second]
+        both = sizes[first] + sizes[second]
+        result = sizes[first] * sizes[second] // (size_of[shared] * size_of[shared & state.paired])
+        growth = WEIGHT_UNIT * result - weight * both
+        if draw is None:
+            return growth
+        magnitude = log(growth) if growth > 0 else -log(-growth) if growth else 0.0
+        return magnitude + noise * log(-log(draw() or 0.5))  # adds a number with the Gumbel distribution
+
+    queue = [(score(one, other), one, other) for one, others in enumerate(links) for other in others if one < other]
+    heapify(queue)
+    is_left = [True] * len(links)
+    left_count = len(links)
+    while queue and state.cost <= max_cost:
+        _, one, other = heappop(queue)
+        if not (is_left[one] and is_left[other]):
+            continue
+        if only_shrinking and state.result_size(one, other) > max(sizes[one], sizes[other]):
+            continue
+        if memory_limit is not None and left_count > 2 and state.result_size(one, other) > memory_limit:
+            continue
+        is_left[one] = is_left[other] = False
+        result = state.contract(one, other)
+        is_left.append(True)
+        left_count -= 1
+        others = links[one]
+        others |= links[other]
+        others -= {one, other}
+        links.append(others)
+        for number in sorted(others) if noise else others:  # the order of a set must not decide which noise is whose
+            linked = links[number]
+            linked.discard(one)
+            linked.discard(other)
+            linked.add(result)
+            heappush(queue, (score(number, result), number, result))
+    return [number for number, left in enumerate(is_left) if left]
+
+
+def contract_smallest_first(state: PartialContraction, numbers: list[int], memory_limit: int | None = None) -> None:
+    """Contract tensors that share no axes which are summed: always the two smallest ones.
+
+    If their result exceeds the limit, the remaining tensors are contracted in one step.
+    """
+    queue = [(state.sizes[number], number) for number in numbers]
+    heapify(queue)
+    while len(queue) > 1:
+        (_, one), (_, other) = heappop(queue), heappop(queue)
+        if memory_limit is not None and queue and state.result_size(one, other) > memory_limit:
+            state.steps.append(tuple(sorted([one, other, *[number for _, number in queue]])))
+            return
+        result = state.contract(one, other)
+        heappush(queue, (state.sizes[result], result))

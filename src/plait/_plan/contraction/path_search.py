@@ -1,0 +1,388 @@
+"""The search for a contraction path: which algorithms run, and for how long.
+
+First greedy searches and a sweep find a few paths, in about linear time. For few tensors, dynamic programming then
+finds the best path. For more, parts of these paths are replaced by better ones, and random paths follow as long as time
+is left. The search takes a part of the estimated time of the contraction, and always about as long as the greedy search
+of other libraries. Its time is not measured but counted in units of work, so that a network always has the same path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from math import inf
+from typing import TYPE_CHECKING
+
+from plait._plan.contraction.contraction_tree import ContractionTree
+from plait._plan.contraction.dynamic_programming import find_best_contractions, steps_of_group
+from plait._plan.contraction.greedy import contract_smallest_first, find_greedy_steps
+from plait._plan.contraction.other_optimizers import (
+    find_path_with_cotengra,
+    find_path_with_function,
+    find_path_with_opt_einsum,
+    list_paths_of_installed_packages,
+)
+from plait._plan.contraction.paths import (
+    Path,
+    PathOrAlgorithm,
+    Step,
+    normalize_path,
+    numbered_steps,
+    path_from_numbered_steps,
+)
+from plait._plan.contraction.subtree_refinement import SubtreeRefinement
+from plait._plan.contraction.sweep import breadth_first_order, find_sweep_steps
+from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph, total_cost
+from plait.backends.costs import ContractionCosts
+
+if TYPE_CHECKING:
+    from plait._plan.contraction.network import TensorNetwork
+
+SECONDS_PER_WORK = 8e-7
+"""The time of a unit of work, in which dynamic programming compares a pair of groups of tensors."""
+
+AXES_THAT_DOUBLE_WORK = 2500
+"""With this many axes a unit of work takes twice as long, since the sets of axes are larger."""
+
+FIRST_PATH_WORK_PER_PAIR = 6
+"""The work of a greedy search or of a sweep, for each pair of tensors that share an axis."""
+
+BASE_WORK_PER_PAIR = 20
+"""The least work of the whole search, for each pair of tensors that share an axis."""
+
+MAX_TENSORS_TO_BEGIN_EXACTLY = 16
+MAX_TENSORS_FOR_EXACT_SEARCH = 64
+"""Up to these many tensors, dynamic programming searches for the best path without outer products: before any
+refinement, and after it if there is work left."""
+
+EXACT_WORK_FACTOR = 2
+"""How many units of work it takes to compare two groups of many tensors, since these are kept in dictionaries."""
+
+EXACT_WORK_PER_PAIR = 40
+"""The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
+
+WORK_PER_PAIR_IN_TURN = 10
+"""The work after which a refinement pauses for another one, for each pair of tensors that share an axis."""
+
+MIN_GAIN_DIVISOR = 20
+"""A refinement goes on beyond the least work if its turn lowers the cost by more than the cost divided by this."""
+
+PART_OF_CONTRACTION = 0.04
+"""The part of the estimated time of the contraction that the search may take."""
+
+MAX_SECONDS = 10.0
+MAX_SECONDS_IF_TOO_LARGE = 0.25
+"""The longest search, and the longest one for a contraction that does not fit into the memory of any machine."""
+
+MAX_ELEMENTS = 2**40
+"""A contraction with a larger result does not fit into the memory of any machine."""
+
+MAX_TENSORS_FOR_OUTER_PRODUCTS = 4
+"""Up to this many tensors all paths are compared, with all outer products."""
+
+GREEDY_WEIGHTS = (4, 48)
+"""The weights of the first greedy searches: small weights suit trees and chains, large ones suit lattices."""
+
+RANDOM_WEIGHTS_AND_NOISES = ((4, 0.1), (16, 0.1), (48, 0.3), (8, 0.3), (32, 1.0), (4, 0.5))
+"""The weights and the noise of random greedy searches, which are used in turn."""
+
+RANDOM_GREEDY_TRIALS = 32
+"""The number of paths that ``"random-greedy"`` compares, as in opt_einsum."""
+
+SMALL_PARTS, LARGE_PARTS = (4, 5, 6), (8,)
+"""How many leaves the parts have that are replaced; large ones are only tried for the best path."""
+
+
+def find_path(
+    network: TensorNetwork,
+    optimize: PathOrAlgorithm = "auto",
+    memory_limit: int | None = None,
+    costs: ContractionCosts | None = None,
+) -> Path:
+    """Return the path of a contraction.
+
+    Args:
+        network: The tensors.
+        optimize: The path, or the function or the algorithm that finds one, or the seconds that a search may take.
+        memory_limit: The largest number of elements of an intermediate result; if no path keeps it, the remaining
+            tensors are contracted at once.
+        costs: The costs of the framework, from which the time of the contraction is estimated.
+
+    Raises:
+        AxisError: PLT214, the path does not fit.
+        BackendError: PLT511, the algorithm needs a package that is not installed.
+    """
+    tensor_count = len(network.terms)
+    if isinstance(optimize, tuple):
+        return normalize_path(optimize, tensor_count)
+    if tensor_count <= 2:
+        return (tuple(range(tensor_count)),)
+    if callable(optimize):
+        return find_path_with_function(network, optimize, memory_limit)
+    if optimize == "cotengra":
+        return find_path_with_cotengra(network)
+    find_steps = _STEP_FINDERS.get(optimize) if isinstance(optimize, str) else None
+    if isinstance(optimize, str) and optimize != "auto" and find_steps is None:
+        return find_path_with_opt_einsum(network, optimize, memory_limit)
+    graph = TensorGraph.from_network(network)
+    if find_steps is not None:
+        return path_from_numbered_steps(find_steps(graph, memory_limit), tensor_count)
+    search = PathSearch(graph, memory_limit, costs, None if isinstance(optimize, str) else optimize)
+    search.run()
+    best_steps = search.best_steps()
+    seconds = search.seconds_for_other_packages()
+    if seconds > 0 and memory_limit is None:
+        for path in list_paths_of_installed_packages(network, seconds):
+            steps = numbered_steps(path, tensor_count)
+            if total_cost(network, steps) < total_cost(network, best_steps):
+                best_steps = steps
+    return path_from_numbered_steps(best_steps, tensor_count)
+
+
+class PathSearch:
+    """A search for the path with the lowest cost.
+
+    Attributes:
+        best: the best path so far; ``None`` if no path of pairs keeps the memory limit.
+        work: the units of work so far.
+    """
+
+    def __init__(
+        self,
+        graph: TensorGraph,
+        memory_limit: int | None = None,
+        costs: ContractionCosts | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        self.best: ContractionTree | None = None
+        self.work = 0.0
+        self._graph, self._memory_limit, self._seconds = graph, memory_limit, seconds
+        self._costs = ContractionCosts() if costs is None or costs.flop == inf else costs
+        self._neighbours: list[set[int]] = []
+        self._pair_count = 0
+        self._work_factor = 1 + len(graph.use_counts) / AXES_THAT_DOUBLE_WORK
+        self._steps_of_several: list[Step] = []  # of a path whose last step contracts the remaining tensors at once
+
+    def run(self) -> None:
+        """Search as long as it pays."""
+        tensor_count = len(self._graph.terms)
+        if tensor_count <= MAX_TENSORS_FOR_OUTER_PRODUCTS and self.find_exactly(None):
+            return
+        self._neighbours = self._graph.find_neighbours()
+        self._pair_count = max(sum(map(len, self._neighbours)) // 2, tensor_count)
+        linking_axes = ~self._graph.output
+        for weight in GREEDY_WEIGHTS:
+            self._greedy_tree(weight, max_cost=self._best_cost)
+        may_be_exact = tensor_count <= MAX_TENSORS_FOR_EXACT_SEARCH and (
+            len(breadth_first_order(self._neighbours, 0)) == tensor_count
+        )
+        first_work = self._pair_count * EXACT_WORK_PER_PAIR
+        if (
+            may_be_exact
+            and tensor_count <= MAX_TENSORS_TO_BEGIN_EXACTLY
+            and self.find_exactly(linking_axes, first_work)
+        ):
+            return
+        first_trees = [self.best, self._sweep_tree(0)]
+        self._refine_in_turn([tree for tree in first_trees if tree is not None])
+        if may_be_exact and self._work_left() > 0 and self.find_exactly(linking_axes, self._work_left() / 2):
+            return
+        for tree in self._further_trees():
+            if self._work_left() <= 0:
+                break
+            for part_sizes in (SMALL_PARTS, LARGE_PARTS):
+                if part_sizes == SMALL_PARTS or tree is self.best:
+                    self._refine(SubtreeRefinement(tree, part_sizes, self._memory_limit), self._work_left())
+
+    def _refine_in_turn(self, trees: list[ContractionTree]) -> None:
+        """Refine some trees in turn: each as long as it gets much better, or as there is work left."""
+        base_work = self._pair_count * BASE_WORK_PER_PAIR
+        pending = [SubtreeRefinement(tree, SMALL_PARTS, self._memory_limit) for tree in trees]
+        for refinement in pending:  # the list gets those again that go on
+            cost = refinement.tree.cost
+            self._refine(refinement, self._pair_count * WORK_PER_PAIR_IN_TURN)
+            is_gaining = refinement.tree.cost < cost - cost // MIN_GAIN_DIVISOR
+            if not refinement.is_finished and (is_gaining or self.work < base_work or self._work_left() > 0):
+                pending.append(refinement)
+
+    def best_steps(self) -> list[Step]:
+        """Return the steps of the best path."""
+        return self._steps_of_several if self.best is None else self.best.steps()
+
+    def seconds_for_other_packages(self) -> float:
+        """Return how long other packages may search for a better path."""
+        total = self._allowed_seconds()
+        return 0.0 if total < 1 else total - self.work * SECONDS_PER_WORK
+
+    def _allowed_seconds(self) -> float:
+        """Return how long the whole search may take; the better the best path is, the shorter the time."""
+        if self._seconds is not None:
+            return self._seconds
+        if self.best is None:
+            return 0.0
+        overhead = len(self._graph.terms) * (self._costs.pairwise_overhead + self._costs.dot_overhead)
+        estimated = (min(self.best.cost, 10**30) * self._costs.flop + overhead) * 1e-9
+        limit = MAX_SECONDS if self.best.largest_result <= MAX_ELEMENTS else MAX_SECONDS_IF_TOO_LARGE
+        return min(estimated * PART_OF_CONTRACTION, limit)
+
+    def _work_left(self) -> float:
+        """Return how much more work plait's own search may do; other packages get half of a long time."""
+        seconds = self._allowed_seconds()
+        own = seconds if seconds < 1 else seconds / 2
+        return own / SECONDS_PER_WORK - self.work
+
+    def find_exactly(self, linking_axes: int | None, max_work: float = inf) -> bool:
+        """Find the best path by dynamic programming; return whether the work sufficed.
+
+        The other arguments are those of `find_best_contractions`.
+        """
+        graph = self._graph
+        found = find_best_contractions(
+            graph.terms,
+            graph.output,
+            graph.size_of,
+            linking_axes=linking_axes,
+            max_cost=self._best_cost,
+            max_work=max_work / EXACT_WORK_FACTOR,
+            memory_limit=self._memory_limit,
+        )
+        self.work += found.work * EXACT_WORK_FACTOR
+        all_tensors = (1 << len(graph.terms)) - 1
+        if all_tensors in found.parts:
+            numbers = range(len(graph.terms))
+            self._keep_best(ContractionTree(graph, steps_of_group(found, all_tensors, numbers, len(graph.terms))))
+        return found.is_complete and self.best is not None
+
+    @property
+    def _best_cost(self) -> float:
+        """The cost of the best path so far."""
+        return inf if self.best is None else self.best.cost
+
+    def _greedy_tree(
+        self, weight: int, noise: float = 0.0, seed: int = 0, max_cost: float = inf
+    ) -> ContractionTree | None:
+        """Return the tree of a greedy path; ``None`` if it costs too much, or is not a path of pairs."""
+        steps = find_greedy_steps(
+            self._graph,
+            self._neighbours,
+            weight=weight,
+            noise=noise,
+            seed=seed,
+            memory_limit=self._memory_limit,
+            max_cost=max_cost,
+        )
+        self.work += self._pair_count * FIRST_PATH_WORK_PER_PAIR
+        if not steps:
+            return None
+        if len(steps[-1]) > 2:  # the memory limit leaves several tensors to the last step
+            self._steps_of_several = self._steps_of_several or steps
+            return None
+        return self._keep_best(ContractionTree(self._graph, steps))
+
+    def _sweep_tree(self, start_rank: int) -> ContractionTree | None:
+        """Return the tree of a sweep; ``None`` if a result exceeds the memory limit."""
+        self.work += self._pair_count * FIRST_PATH_WORK_PER_PAIR
+        tree = ContractionTree(self._graph, find_sweep_steps(self._graph, self._neighbours, start_rank=start_rank))
+        if self._memory_limit is not None and tree.largest_intermediate > self._memory_limit:
+            return None
+        return self._keep_best(tree)
+
+    def _further_trees(self) -> Iterator[ContractionTree]:
+        """Yield the best tree, to refine it further, and then random ones without end."""
+        if self.best is None:
+            return
+        yield self.best
+        for seed in count(1):
+            weight, noise = RANDOM_WEIGHTS_AND_NOISES[seed % len(RANDOM_WEIGHTS_AND_NOISES)]
+            for tree in (self._greedy_tree(weight, noise, seed), self._sweep_tree(seed)):
+                if tree is not None:
+                    yield tree
+
+    def _refine(self, refinement: SubtreeRefinement, max_work: float) -> None:
+        """Run a refinement."""
+        self.work += self._work_factor * refinement.run(max_work / self._work_factor)
+        self._keep_best(refinement.tree)
+
+    def _keep_best(self, tree: ContractionTree) -> ContractionTree:
+        """Return a tree, which becomes the best if it is."""
+        if tree.cost < self._best_cost:
+            self.best = tree
+        return tree
+
+
+def _find_single_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
+    """Return the steps of ``"greedy"``: the pair with the least size of the result minus the sizes of both."""
+    return find_greedy_steps(graph, graph.find_neighbours(), memory_limit=memory_limit)
+
+
+def _find_random_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
+    """Return the steps of ``"random-greedy"``: the best of several greedy paths."""
+    best_steps = _find_single_greedy_steps(graph, memory_limit)
+    if len(best_steps[-1]) > 2:
+        return best_steps
+    neighbours = graph.find_neighbours()
+    best_cost = ContractionTree(graph, best_steps).cost
+    for seed in range(1, RANDOM_GREEDY_TRIALS):
+        weight, noise = RANDOM_WEIGHTS_AND_NOISES[seed % len(RANDOM_WEIGHTS_AND_NOISES)]
+        steps = find_greedy_steps(graph, neighbours, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit)
+        if len(steps[-1]) == 2 and (cost := ContractionTree(graph, steps).cost) < best_cost:
+            best_steps, best_cost = steps, cost
+    return best_steps
+
+
+def _find_connected_optimum(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
+    """Return the steps of ``"dp"``: the best path of each connected part, and then the products of the parts.
+
+    If a shorter search finds a path with outer products that costs less, its steps are returned.
+    """
+    search = PathSearch(graph, memory_limit)
+    search.run()
+    if search.best is None:
+        return search.best_steps()
+    neighbours = graph.find_neighbours()
+    state = PartialContraction(graph)
+    results = []
+    is_seen = [False] * len(graph.terms)
+    for first in range(len(graph.terms)):
+        if is_seen[first]:
+            continue
+        numbers = breadth_first_order(neighbours, first)
+        for number in numbers:
+            is_seen[number] = True
+        result = first
+        if len(numbers) > 1:
+            found = find_best_contractions(
+                [graph.terms[number] for number in numbers],
+                graph.output,
+                graph.size_of,
+                linking_axes=~graph.output,
+                max_cost=search.best.cost,
+                memory_limit=memory_limit,
+            )
+            whole_part = (1 << len(numbers)) - 1
+            if whole_part not in found.parts:
+                return search.best_steps()
+            for step in steps_of_group(found, whole_part, numbers, len(state.axes)):
+                result = state.contract(*step)
+        results.append(result)
+    contract_smallest_first(state, results)
+    tree = ContractionTree(graph, state.steps)
+    is_within_limit = memory_limit is None or tree.largest_intermediate <= memory_limit
+    return state.steps if is_within_limit and tree.cost < search.best.cost else search.best_steps()
+
+
+def _find_optimum(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
+    """Return the steps of ``"optimal"``: the best of all paths, outer products included."""
+    search = PathSearch(graph, memory_limit)
+    search.run()
+    search.find_exactly(None)
+    return search.best_steps()
+
+
+_STEP_FINDERS: dict[str, Callable[[TensorGraph, int | None], list[Step]]] = {
+    "greedy": _find_single_greedy_steps,
+    "random-greedy": _find_random_greedy_steps,
+    "dp": _find_connected_optimum,
+    "optimal": _find_optimum,
+}
+"""The algorithms of plait by name, apart from ``"auto"``."""
