@@ -5,11 +5,14 @@ From the root of the repository::
     python -m benchmarks.kernel_calls [THREADS] [ROUNDS]
 
 All calls are made in one process for a float32 array of 16 x 32 x 224 x 224, with results in new memory. The fastest
-round counts. The first column of each framework is with kernels, the second without.
+round counts. The first column of each framework is with kernels, the second without. The last row is the first call of
+a process, a max-pool 2x2, in processes of its own, with all that plait loads and plans for it.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +77,36 @@ def ratios_to_copy(array: Any, rounds: int) -> Iterator[tuple[str, list[float]]]
         yield name, ratios
 
 
+FIRST_CALL = """
+import sys, time
+import numpy as np
+import plait
+if sys.argv[1] == "torch":
+    import torch
+array = np.random.default_rng(0).standard_normal((16, 32, 224, 224), dtype=np.float32)
+tensor = torch.from_numpy(array) if sys.argv[1] == "torch" else array
+array.copy()
+start = time.perf_counter()
+array.copy()
+copied = time.perf_counter()
+plait.reduce(tensor, sys.argv[2], "max")
+print((time.perf_counter() - copied) / (copied - start))
+"""
+"""A program that prints the time of the first call of a process, divided by that of a copy."""
+
+
+def first_call_ratio(framework: str, *, kernels: bool, threads: int, rounds: int) -> float:
+    """Return the ratio of the fastest of some processes."""
+    environment = {**os.environ, "PLAIT_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    if not kernels:
+        environment["PLAIT_KERNELS"] = "off"
+    command = [sys.executable, "-c", FIRST_CALL, framework, POOL_2X2]
+    return min(
+        float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+        for _ in range(rounds)
+    )
+
+
 def main(threads: int, rounds: int) -> None:
     """Print the table."""
     torch.set_num_threads(threads)
@@ -81,7 +114,18 @@ def main(threads: int, rounds: int) -> None:
     array = np.random.default_rng(0).standard_normal((16, 32, 224, 224), dtype=np.float32)
     print(f"{'':20} {'NumPy':>6} {'without':>8} {'PyTorch':>8} {'without':>8}")
     for name, ratios in ratios_to_copy(array, rounds):
-        print(f"{name:20} {ratios[0]:6.2f} {ratios[1]:8.2f} {ratios[2]:8.2f} {ratios[3]:8.2f}", flush=True)
+        print_row(name, ratios)
+    first_calls = [
+        first_call_ratio(framework, kernels=kernels, threads=threads, rounds=rounds)
+        for framework in ("numpy", "torch")
+        for kernels in (True, False)
+    ]
+    print_row("first call", first_calls)
+
+
+def print_row(name: str, ratios: list[float]) -> None:
+    """Print one row of the table."""
+    print(f"{name:20} {ratios[0]:6.2f} {ratios[1]:8.2f} {ratios[2]:8.2f} {ratios[3]:8.2f}", flush=True)
 
 
 if __name__ == "__main__":
