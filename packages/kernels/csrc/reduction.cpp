@@ -7,7 +7,8 @@
 namespace plait {
 namespace {
 
-constexpr int64_t LONG_ROW_MIN_OF_GRADIENT = 512; // shorter rows of a gradient share its overhead
+constexpr int64_t LONG_ROW_MIN = 448;             // shorter rows share the overhead of one
+constexpr int64_t LONG_ROW_MIN_WITHOUT_WINDOWS = 192;
 constexpr int64_t LONG_ROW_MAX = 1 << 14;         // elements of a row that has one result
 constexpr int64_t KEPT_ROW_MAX = 4096;            // elements of a row that all have results of their own
 constexpr int64_t ROW_MIN = 128, ROW_MAX = 1024;  // elements of other rows
@@ -132,6 +133,14 @@ Reduction::Reduction(const Layout &layout, const Operation &operation, bool writ
     elements_per_step_ = row_length_ * width_ / results_;
 }
 
+// The length from which a row that has one result is better computed alone: it shares the overhead of a row with no other,
+// but needs no accumulators for each of its elements, or for each of their windows.
+int64_t Reduction::min_length_of_long_row(int64_t length) const {
+    if (operation_.load) return LONG_ROW_MIN;
+    if (operation_.max_width < 2) return BLOCK;
+    return length % operation_.max_width == 0 ? LONG_ROW_MIN : LONG_ROW_MIN_WITHOUT_WINDOWS;
+}
+
 // Takes dimensions from the innermost on while one continues the other, and divides the last one if it is too long.
 // A long reduced dimension is a row alone.
 void Reduction::choose_row(const Layout &layout) {
@@ -140,8 +149,8 @@ void Reduction::choose_row(const Layout &layout) {
     outside_rank_ = layout.rank;
     row_stride_ = operation_.in_size;
     row_out_stride_ = operation_.out_size;
-    const int64_t long_row = operation_.load ? LONG_ROW_MIN_OF_GRADIENT : BLOCK;
-    if (layout.rank && layout.dimensions[layout.rank - 1].reduced && layout.dimensions[layout.rank - 1].length >= long_row) {
+    if (layout.rank && layout.dimensions[layout.rank - 1].reduced &&
+        layout.dimensions[layout.rank - 1].length >= min_length_of_long_row(layout.dimensions[layout.rank - 1].length)) {
         const Dimension &only = layout.dimensions[--outside_rank_];
         row_tiles_ = Tiles(only.length, LONG_ROW_MAX, BLOCK);
         row_length_ = row_tiles_.length;

@@ -81,6 +81,7 @@ private:
 
     struct Scratch;
 
+    int64_t min_length_of_long_row(int64_t length) const;
     void choose_row(const Layout &layout);
     void divide_into_windows(const Layout &layout, Dimension *taken, int &count);
     void choose_loops(const Layout &layout);
