@@ -22,6 +22,7 @@ from plait._plan.contraction.network import build_network
 from plait._plan.contraction.search import build_contraction_plan, simplify_inputs
 from plait._plan.nodes import ContiguousCopy
 from plait._plan.printer import contraction_lines_and_costs
+from plait._shapes.sizes import compute_all_slots
 from plait._shapes.solver import solve_pattern
 from plait.backends.registry import backend_for_type
 
@@ -49,9 +50,9 @@ def solve_pattern_of_equation(equation):
 
 def build_equation_network(equation):
     terms = equation.split("->")[0].split(",")
-    return build_network(
-        solve_pattern_of_equation(equation), [LENGTH_BY_LETTER[letter] for term in terms for letter in term]
-    )
+    solved = solve_pattern_of_equation(equation)
+    lengths = [LENGTH_BY_LETTER[letter] for term in terms for letter in term]
+    return build_network(solved, compute_all_slots(solved, solved.size_ops, lengths, {}))
 
 
 def generate_contractions(network, costs):

@@ -79,7 +79,8 @@ def test_gradients_by_kernels_equal_those_of_plain_calls(reduction, filled_gradi
             checked.append(bool(filled_gradients))
         assert found.dtype == expected.dtype
         if 0 not in strides_that_matter(tensor):  # the gradient of an expanded tensor is summed, whatever its strides
-            assert strides_that_matter(found) == strides_that_matter(expected)
+            own_strides = strides_that_matter(torch.empty_like(tensor))
+            assert strides_that_matter(found) in (strides_that_matter(expected), own_strides)
         if reduction in EXACT_REDUCTIONS:
             torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
             is_number = ~expected.isnan()

@@ -163,7 +163,7 @@ CALLS_WITH_TYPE_ERRORS = (
     'pattern.reduce(array, "maen")',
     'pattern.einsum(array, precision="highest")',
     "pattern.rearrange()",
-    "plait.options(contract=5)",
+    "plait.options(contract=b'dp')",
     "plait.options(strct=True)",
 )
 """Expressions that are errors to both type checkers."""
