@@ -45,11 +45,6 @@ def draw_result_gradient(draw, shape, dtype):
     return view[tuple([slice(None, None, step) for step in steps])]
 
 
-def strides_that_matter(tensor):
-    """Return the strides of the dimensions that have more than one element."""
-    return [stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
-
-
 def gradient_of(tensor, pattern, reduction, sizes, grad):
     """Return the gradient of a tensor for a gradient of the result of its reduction."""
     leaf = tensor.detach().requires_grad_()
@@ -78,9 +73,6 @@ def test_gradients_by_kernels_equal_those_of_plain_calls(reduction, filled_gradi
             found = gradient_of(tensor, pattern, reduction, sizes, grad)
             checked.append(bool(filled_gradients))
         assert found.dtype == expected.dtype
-        if 0 not in strides_that_matter(tensor):  # the gradient of an expanded tensor is summed, whatever its strides
-            own_strides = strides_that_matter(torch.empty_like(tensor))
-            assert strides_that_matter(found) in (strides_that_matter(expected), own_strides)
         if reduction in EXACT_REDUCTIONS:
             torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
             is_number = ~expected.isnan()
