@@ -16,6 +16,9 @@ from plait.backends.torch.memory import KERNEL_ELEMENT_BY_DTYPE, memory_of, why_
 from plait.backends.torch.tracing import why_not_decompose
 
 _HALF_TYPES = (torch.float16, torch.bfloat16)
+_UNSIGNED_TYPES_OF_FEW_FUNCTIONS = ("torch.uint16", "torch.uint32", "torch.uint64")
+"""The names of types for which PyTorch has few functions, and before 2.3 none."""
+
 _COMBINE_AND_REDUCE_FUNCTIONS: dict[str, tuple[Any, Any]] = {
     "min": (torch.minimum, torch.amin),
     "max": (torch.maximum, torch.amax),
@@ -55,7 +58,7 @@ def _reduction_functions(name: str, dtype: torch.dtype, requires_grad: bool) -> 
         return None
     if requires_grad and name not in ("min", "max", "sum", "mean"):
         return None
-    if name in ("sum", "prod") and _is_uint64(dtype):  # it is computed as int64, and viewed as uint64
+    if str(dtype) in _UNSIGNED_TYPES_OF_FEW_FUNCTIONS:  # they are computed in another type
         return None
     result = dtype if selects_element or is_inexact else torch.int64  # sums of narrow integers have 64 bits
     wide = torch.float32 if is_half else result
@@ -74,11 +77,6 @@ def _reduction_functions(name: str, dtype: torch.dtype, requires_grad: bool) -> 
         costs=_reduction_costs(name, dtype, wide, requires_grad),
         autograd_wrap=build_autograd_decorator(name, sum_functions) if sum_functions is not None else None,
     )
-
-
-def _is_uint64(dtype: torch.dtype) -> bool:
-    """Return whether a type is the unsigned integer of 64 bits, which PyTorch 2.2 lacks."""
-    return str(dtype) == "torch.uint64"
 
 
 def _reduction_costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
@@ -131,7 +129,7 @@ def _dtype_of_kernel_result(dtype: torch.dtype, reduction: str | None) -> torch.
     if reduction in ("any", "all"):
         return torch.bool
     if reduction in ("sum", "prod") and not dtype.is_floating_point and not dtype.is_complex:
-        return dtype if _is_uint64(dtype) else torch.int64
+        return dtype if str(dtype) == "torch.uint64" else torch.int64
     return dtype
 
 
