@@ -16,10 +16,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import plait
-from kernels.kernel_cases import kernels_for_all_sizes
 from plait.backends.costs import MemoryCosts
 
 torch = pytest.importorskip("torch")
+kernels_for_all_sizes = pytest.importorskip("kernels.kernel_cases").kernels_for_all_sizes
 autograd_module = pytest.importorskip("plait.backends.torch.autograd")
 
 TORCH_FUNCTION_BY_REDUCTION = {

@@ -17,7 +17,6 @@ from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names, promote_numpy_dtypes
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
-from plait.backends.numpy.reductions import without_infinity_warnings
 from plait.backends.registry import backend_for_type
 
 _ARRAY_API_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` needs
@@ -49,6 +48,12 @@ def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
 _logsumexp = build_logsumexp(_max_or_zero_if_infinite, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
 
 
+def _logsumexp_without_warnings(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """The same without warnings: log(0) is -inf, and a difference between large numbers may overflow."""
+    with np.errstate(divide="ignore", over="ignore"):
+        return _logsumexp(tensor, axes)
+
+
 class ChainerBackend(Backend):
     """The backend of variables; it calls `chainer.functions`, which record the graph for gradients."""
 
@@ -64,7 +69,7 @@ class ChainerBackend(Backend):
         cast=F.cast,
         overrides={
             "var": build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor, F.mean),
-            "logsumexp": without_infinity_warnings(_logsumexp),  # F.logsumexp gives NaN where the maximum is infinite
+            "logsumexp": _logsumexp_without_warnings,  # F.logsumexp gives NaN where the maximum is infinite
         },
         unsupported_empty=("mean", "var", "std", "logsumexp"),  # Chainer divides by 0, or raises an error
     )

@@ -17,7 +17,7 @@ from plait.backends.torch.element_types import (
     build_emulated_reduction,
     einsum,
 )
-from plait.backends.torch.symbolic_lengths import HAS_GUARD_OR_FALSE, guard_or_false
+from plait.backends.torch.symbolic_lengths import HAS_GUARD_OR_FALSE, guard_or_false, is_compiling
 from plait.backends.torch.tracing import exclude_frames_from_dynamo
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
 def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return ``torch.logsumexp``, or its formula where a length depends on data: the function asks if it is 0."""
     count = tensor.numel()
-    if not isinstance(count, torch.SymInt) and not torch.compiler.is_compiling():
+    if not isinstance(count, torch.SymInt) and not is_compiling():
         return torch.logsumexp(tensor, axes)
     if guard_or_false(count == 0) or guard_or_false(count != 0):
         return torch.logsumexp(tensor, axes)

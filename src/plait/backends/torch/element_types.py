@@ -16,7 +16,7 @@ from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names, 
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import ReductionFunction
 from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS
-from plait.backends.torch.symbolic_lengths import einsum_of_any_lengths
+from plait.backends.torch.symbolic_lengths import einsum_of_any_lengths, is_compiling
 
 FLOAT8_DTYPES = tuple([dtype for name in dir(torch) if name.startswith("float8_") and (dtype := getattr(torch, name))])
 _UNSIGNED_DTYPES = tuple([getattr(torch, name) for name in ("uint16", "uint32", "uint64") if hasattr(torch, name)])
@@ -80,7 +80,7 @@ def _dtype_name(tensor: Any) -> str:
 def _promote(names: tuple[str, ...]) -> str:
     """Return the name of the element type to which these are promoted, without the cache that Dynamo warns of."""
     promote = promote_dtype_names
-    return promote.__wrapped__(names) if torch.compiler.is_compiling() else promote(names)
+    return promote.__wrapped__(names) if is_compiling() else promote(names)
 
 
 _einsum_with_casts = EinsumWithCasts(

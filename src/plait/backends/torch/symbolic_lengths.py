@@ -9,6 +9,9 @@ import torch
 HAS_GUARD_OR_FALSE: bool = torch.__version__ >= (2, 8)
 """Whether PyTorch has ``guard_or_false``; Dynamo of an older release cannot trace an import that fails."""
 
+is_compiling: Any = getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
+"""``torch.compiler.is_compiling``, which PyTorch has from 2.3 on, or what it was before."""
+
 
 def guard_or_false(condition: Any) -> bool:
     """Return whether a condition on symbolic sizes is true, false if it depends on data."""
@@ -34,4 +37,4 @@ def _is_symbolic(size: Any) -> bool:
     """Return whether a length is symbolic, as far as a tracer shows it."""
     if isinstance(size, torch.SymInt):
         return True
-    return torch.compiler.is_compiling() and not (guard_or_false(size == 0) or guard_or_false(size != 0))
+    return is_compiling() and not (guard_or_false(size == 0) or guard_or_false(size != 0))
