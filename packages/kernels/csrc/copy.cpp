@@ -11,14 +11,14 @@ namespace plait {
 namespace {
 
 constexpr int64_t CACHE_LINE = 64;
-constexpr int64_t BYTES_OF_UNIT = 1 << 14;    // enough that a unit hides its overhead
+constexpr int64_t BYTES_OF_UNIT = 1 << 14;        // enough that a unit hides its overhead
 constexpr int64_t MIN_BYTES_TO_STREAM = 1 << 24;  // results that the caches do not hold
 constexpr int64_t MAX_BYTES_OF_REGION = 1 << 22;  // that the caches hold
-constexpr int64_t RUN_BYTES = 1 << 11;        // of a result that are written at once
-constexpr int64_t MIN_BYTES_OF_RUN = 1 << 12;  // shorter rows are put together before they are streamed
-constexpr int64_t MAX_COLUMNS_IN_ORDER = 4;  // that are separated and written at once
-constexpr int64_t BUFFER_BYTES = 1 << 14;
-constexpr int64_t TILE_BYTES = 1 << 13;
+constexpr int64_t RUN_BYTES = 1 << 11;            // of a result that are written at once
+constexpr int64_t MIN_BYTES_OF_RUN = 1 << 12;     // shorter rows are put together before they are streamed
+constexpr int64_t MAX_COLUMNS_IN_ORDER = 4;       // that are separated and written at once
+constexpr int64_t BUFFER_BYTES = 1 << 14;         // in which a tile is put together
+constexpr int64_t TILE_BYTES = 1 << 13;           // of a tile whose rows follow each other in the result
 
 inline int64_t magnitude(int64_t value) { return value < 0 ? -value : value; }
 
