@@ -134,7 +134,7 @@ def tests(session: nox.Session) -> None:
     install(session, "tests", extras="einsum,fast,tour")
     required = (*EXTRA_PACKAGES, "ml_dtypes", "cotengra", "einops", "mypy")
     other_layer_tests = {*Path("tests/layers_by_framework").glob("test_*.py")} - {*map(Path, layer_tests("torch"))}
-    ignored = ["tests/tracers", "tests/distributed", *map(str, sorted(other_layer_tests))]
+    ignored = ["tests/tracers", "tests/distributed", "tests/science", *map(str, sorted(other_layer_tests))]
     run_pytest(
         session,
         BASE_FRAMEWORKS,

@@ -80,13 +80,12 @@ class ConformanceRecorder:
         if self.array_classes:
             from science.arrays_with_meaning import ARRAY_CLASSES
 
-            versions = {cls.name: cls.version() for cls in ARRAY_CLASSES}
             records[ARRAY_CLASSES_RECORD] = {
                 "array_classes": {
                     name: {"areas": areas, "refusals": self.refusals[name]}
                     for name, areas in self.array_classes.items()
                 },
-                "versions": {name: versions[name] for name in self.array_classes},
+                "versions": {cls.name: cls.version() for cls in ARRAY_CLASSES if cls.name in self.array_classes},
             }
         return records
 
