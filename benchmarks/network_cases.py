@@ -1,4 +1,8 @@
-"""The tensor networks of `benchmarks.networks`, drawn by generators: the same ones in every run."""
+"""The tensor networks of `benchmarks.networks`, made by generators: the same ones in every run.
+
+The constants of plait's path search were chosen by looking at `NETWORKS`. `draw_networks` makes networks that nobody
+has looked at: they show whether the constants are good for other networks too.
+"""
 
 from __future__ import annotations
 
@@ -253,7 +257,74 @@ NETWORKS: tuple[NetworkCase, ...] = (
     canonical_polyadic("CP overlap of order 8", 8, 60, 40),
     brickwork_circuit("circuit, 16 qubits, 8 layers", 16, 8),
 )
-"""The 35 networks."""
+"""The 35 networks by which the constants of plait's path search were chosen."""
+
+
+def draw_networks(seed: int) -> tuple[NetworkCase, ...]:
+    """Return 36 networks of the same generators as `NETWORKS`, with sizes and seeds that are drawn."""
+    draw = Random(seed).randint
+
+    def draw_seed() -> int:
+        return draw(0, 10**6)
+
+    def chain_of_matrices(count: int) -> NetworkCase:
+        return matrix_chain(f"chain of {count} matrices", _drawn_lengths(count + 1, 8, draw(200, 800), draw_seed()))
+
+    def ring_of_matrices(count: int) -> NetworkCase:
+        return matrix_ring(f"ring of {count} matrices", _drawn_lengths(count, 8, draw(100, 400), draw_seed()))
+
+    def mps(sites: int) -> NetworkCase:
+        return mps_overlap(f"MPS overlap, {sites} sites", sites, draw(16, 128), draw(2, 4))
+
+    def mpo(sites: int) -> NetworkCase:
+        return mps_mpo_mps(f"MPS-MPO-MPS, {sites} sites", sites, draw(16, 64), draw(3, 8), draw(2, 3))
+
+    def tree(count: int) -> NetworkCase:
+        return random_tree(f"tree of {count} tensors", count, draw_seed())
+
+    def ttn(depth: int, *, is_norm: bool) -> NetworkCase:
+        return tree_tensor_network(f"TTN {'norm ' * is_norm}of depth {depth}", depth, draw_seed(), is_norm=is_norm)
+
+    def grid(*lengths: int, bond: int, is_periodic: bool = False) -> NetworkCase:
+        name = f"lattice {'x'.join(map(str, lengths))}{', periodic' * is_periodic}"
+        return lattice(f"{name}, bond {bond}", lengths, bond, is_periodic=is_periodic)
+
+    def peps(length: int, bond: int) -> NetworkCase:
+        return peps_norm(f"PEPS norm {length}x{length}, bond {bond}", length, bond, draw(2, 3))
+
+    def regular(count: int, degree: int, bond: int) -> NetworkCase:
+        count += count * degree % 2
+        return random_regular(f"{degree}-regular, {count} tensors", count, degree, bond, draw_seed())
+
+    def connected(count: int, degree: float) -> NetworkCase:
+        return random_network(f"random, {count} tensors", count, degree, draw(0, 3), draw_seed())
+
+    def hyper(count: int) -> NetworkCase:
+        return hyper_network(f"hyper-edges, {count} tensors", count, draw_seed())
+
+    def circuit(qubits: int, layers: int) -> NetworkCase:
+        return brickwork_circuit(f"circuit, {qubits} qubits, {layers} layers", qubits, layers)
+
+    order = draw(4, 10)
+    return (
+        *[chain_of_matrices(draw(*counts)) for counts in ((4, 6), (7, 20), (50, 150))],
+        *[ring_of_matrices(draw(*counts)) for counts in ((6, 20), (30, 80))],
+        *[mps(draw(*counts)) for counts in ((10, 40), (60, 120))],
+        *[mpo(draw(*counts)) for counts in ((8, 20), (30, 50))],
+        *[tree(draw(*counts)) for counts in ((20, 60), (70, 150))],
+        *[ttn(4, is_norm=False), ttn(6, is_norm=False), ttn(3, is_norm=True), ttn(5, is_norm=True)],
+        *[grid(draw(3, 5), draw(3, 5), bond=draw(3, 12)), grid(draw(6, 9), draw(6, 9), bond=draw(2, 3))],
+        *[grid(draw(10, 14), draw(10, 14), bond=2), grid(draw(4, 6), draw(4, 6), bond=2, is_periodic=True)],
+        *[grid(draw(2, 3), draw(3, 4), draw(3, 4), bond=draw(2, 3)), grid(4, 4, draw(3, 5), bond=2)],
+        *[peps(3, draw(3, 7)), peps(4, draw(2, 4)), peps(5, 2)],
+        *[regular(draw(16, 30), 3, draw(2, 9)), regular(draw(40, 70), 3, 2), regular(draw(80, 120), 3, 2)],
+        *[regular(draw(20, 36), 4, 2), regular(draw(14, 24), 5, 2)],
+        *[connected(draw(8, 16), 3.5), connected(draw(30, 60), 3), connected(300, 2.5)],
+        *[hyper(draw(8, 14)), hyper(draw(16, 24))],
+        canonical_polyadic(f"CP overlap of order {order}", order, draw(20, 100), draw(10, 60)),
+        circuit(draw(10, 20), draw(4, 10)),
+    )
+
 
 FIRST_CALL_EQUATIONS = (
     "ij,jk->ik",
