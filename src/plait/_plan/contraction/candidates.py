@@ -20,6 +20,7 @@ from plait._plan.contraction.layouts import (
     Operand,
     ResultSpec,
     SizesAndCosts,
+    SizesOfAxes,
     change_layout,
     cost_and_steps_to_result,
     memory_order_of_dims,
@@ -104,6 +105,33 @@ def list_strategies(
     return found
 
 
+def find_direct_product(
+    first: Operand, second: Operand, spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> Strategy | None:
+    """Return the product of two matrices or vectors that needs no change of any layout; ``None`` if there is none."""
+    inner = tuple([axis for axis in first.axes if axis in second.axes])
+    count = len(inner)
+    if not count or not spec.kept_axes.isdisjoint(inner):
+        return None
+    size_of = sizes_and_costs.size_of
+    for is_swapped, one, other in ((False, first, second), (True, second, first)):
+        rows, columns = one.axes[: len(one.axes) - count], other.axes[count:]
+        if one.axes[len(rows) :] != inner or other.axes[:count] != inner:
+            continue
+        if spec.order is not None and (
+            spec.order != rows + columns or spec.shape != _matrix_shape(rows, columns, size_of)
+        ):
+            continue
+        if one.shape == _matrix_shape(rows, inner, size_of) and other.shape == _matrix_shape(inner, columns, size_of):
+            return Strategy("matmul", MatmulAxes(rows, columns, inner), is_swapped)
+    return None
+
+
+def _matrix_shape(first: Axes, second: Axes, size_of: SizesOfAxes) -> tuple[int, ...]:
+    """Return the shape of a matrix whose dimensions have these axes; a dimension without axes is left out."""
+    return tuple([size_of[axes] for axes in (first, second) if axes])
+
+
 def default_strategy(
     first: Operand, second: Operand, spec: ResultSpec, product_count: int, costs: ContractionCosts
 ) -> Strategy:
@@ -140,7 +168,7 @@ def list_split_strategies(
     is_inner = (shared - spec.kept_axes).__contains__
     inner_orders = dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))
     first_choices, second_choices = [
-        _list_choices_of_axes_to_merge(operand, shared, sizes_and_costs.sizes) for operand in operands
+        _list_choices_of_axes_to_merge(operand, shared, sizes_and_costs.size_of) for operand in operands
     ]
     choices = [*product(first_choices, second_choices)][1:]  # the first choice merges all axes of both
     return [
@@ -152,25 +180,81 @@ def list_split_strategies(
 
 
 def least_cost(
-    strategy: Strategy, operands: Sequence[Operand], product_count: int, sizes_and_costs: SizesAndCosts
+    strategy: Strategy,
+    operands: Sequence[Operand],
+    spec: ResultSpec,
+    product_count: int,
+    sizes_and_costs: SizesAndCosts,
 ) -> float:
-    """Return what a strategy costs if no layout has to be changed.
+    """Return what a strategy costs if every change of a layout that it needs is only a view.
 
     ``product_count`` is the product of the lengths of all axes of the operands.
     """
-    sizes, costs = sizes_and_costs
+    costs = sizes_and_costs.costs
     if strategy.axes is not None:
-        size = sizes.__getitem__
+        size_of = sizes_and_costs.size_of
         rows, columns, inner, _ = strategy.axes
-        row_count, column_count, depth = prod(map(size, rows)), prod(map(size, columns)), prod(map(size, inner))
+        row_count, column_count, depth = size_of[rows], size_of[columns], size_of[inner]
         batch_size = product_count // (row_count * column_count * depth or 1)
         overhead = costs.matmul_overhead if batch_size > 1 and (rows or columns) else costs.dot_overhead
-        return overhead + costs.matmul_work(batch_size, row_count, column_count, depth)
+        first, second = operands[::-1] if strategy.is_swapped else operands
+        view_count = (
+            _view_count(first.axes, first.shape, rows, inner, sizes_and_costs)
+            + _view_count(second.axes, second.shape, inner, columns, sizes_and_costs)
+            + (0 if spec.order is None else _view_count(spec.order, spec.shape, rows, columns, sizes_and_costs))
+        )
+        work = costs.matmul_work(batch_size, row_count, column_count, depth)
+        return overhead + work + view_count * costs.view_overhead
     if strategy.method == "multiply":
-        return costs.multiply_overhead + product_count * min(costs.multiply_element, costs.multiply_into_element)
+        cost = costs.multiply_overhead + product_count * min(costs.multiply_element, costs.multiply_into_element)
+        order = strategy.order
+        for axes, *_ in operands:
+            if order[len(order) - len(axes) :] != axes:
+                cost += costs.view_overhead
+        if len(strategy.order) > len(spec.kept_axes):
+            cost += costs.sum_overhead + product_count * costs.sum_element
+        return cost
     if strategy.method == "einsum" and len(operands) > 1:
-        return costs.einsum_overhead + product_count * costs.einsum_element
+        terms, order = _einsum_terms_and_order(operands, spec)
+        view_count = sum([len(operand.shape) != len(operand.axes) for operand in operands])
+        if spec.order is not None:
+            view_count += len(spec.shape) != len(order)
+        return _einsum_cost(terms, order, product_count, sizes_and_costs) + view_count * costs.view_overhead
     return 0.0
+
+
+def separates_axes(strategy: Strategy, axes: frozenset[int]) -> bool:
+    """Whether the result of a product of matrices has some axes neither before nor after all others."""
+    if strategy.axes is None:
+        return False
+    order = strategy.axes.rows + strategy.axes.columns
+    count = len(axes)
+    return not (axes.issuperset(order[:count]) or axes.issuperset(order[-count:]))
+
+
+def _view_count(axes: Axes, shape: tuple[int, ...], first: Axes, second: Axes, sizes_and_costs: SizesAndCosts) -> int:
+    """Return how many views make matrices of a tensor with these axes and this shape, or the tensor of matrices.
+
+    The dimensions of the matrices are the merged axes ``first`` and ``second``. Views that a framework may avoid, and
+    those that make a matrix of a vector, do not count.
+    """
+    costs, size_of = sizes_and_costs.costs, sizes_and_costs.size_of
+    matrix = first + second
+    batch_rank = len(axes) - len(matrix)
+    view_count = 0 if axes[batch_rank:] == matrix else 1
+    if costs.matmul_folds or (batch_rank and not costs.matmul_broadcasts):
+        return view_count
+    if view_count or batch_rank:
+        return view_count + (len(shape) != batch_rank + (len(first) > 0) + (len(second) > 0))
+    return int(shape != _matrix_shape(first, second, size_of))
+
+
+def _einsum_terms_and_order(operands: Sequence[Operand], spec: ResultSpec) -> tuple[list[Axes], Axes]:
+    """Return the axes of each operand of an einsum, and those of its result."""
+    terms = [operand.axes for operand in operands]
+    if spec.order is not None:
+        return terms, spec.order
+    return terms, tuple([axis for axis in dict.fromkeys(chain.from_iterable(terms)) if axis in spec.kept_axes])
 
 
 def apply_strategy(
@@ -193,22 +277,22 @@ def _einsum_candidate(
     operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts
 ) -> ContractionCandidate | None:
     """Return the candidate that calls the framework's einsum; ``None`` if there are more axes than letters."""
-    size = sizes_and_costs.sizes.__getitem__
-    operand_axes = [operand.axes for operand in operands]
-    axes = tuple(dict.fromkeys(chain.from_iterable(operand_axes)))
+    sizes = sizes_and_costs.sizes
+    terms, order = _einsum_terms_and_order(operands, spec)
+    axes = tuple(dict.fromkeys(chain.from_iterable(terms)))
     if len(axes) > len(ascii_letters):
         return None
-    order = tuple(filter(spec.kept_axes.__contains__, axes)) if spec.order is None else spec.order
-    letter = dict(zip(axes, ascii_letters, strict=False)).__getitem__
-    equation = ",".join(["".join(map(letter, term)) for term in operand_axes]) + "->" + "".join(map(letter, order))
+    letter = dict(zip(axes, ascii_letters, strict=False))
+    texts = ["".join([letter[axis] for axis in term]) for term in (*terms, order)]
+    equation = f"{','.join(texts[:-1])}->{texts[-1]}"
     operand_steps: list[tuple[Node, ...]] = []
     for term, given, steps, _ in operands:
-        lengths = tuple(map(size, term))
+        lengths = tuple([sizes[axis] for axis in term])
         operand_steps.append(steps if given == lengths else (*steps, Reshape(lengths)))
-    shape = tuple(map(size, order))
+    shape = tuple([sizes[axis] for axis in order])
     extra, epilogue, result = cost_and_steps_to_result(Operand(order, shape), spec, sizes_and_costs)
     cost = (
-        _einsum_cost(axes, operand_axes, order, sizes_and_costs)
+        _einsum_cost(terms, order, sizes_and_costs.size_of[axes], sizes_and_costs)
         + extra
         + sum(map(len, operand_steps)) * sizes_and_costs.costs.view_overhead
     )
@@ -216,22 +300,23 @@ def _einsum_candidate(
     return ContractionCandidate(cost, tuple(operand_steps), node, epilogue, result)
 
 
-def _einsum_cost(axes: Axes, operand_axes: Sequence[Axes], result_axes: Axes, sizes_and_costs: SizesAndCosts) -> float:
-    """Return the cost of an einsum, as a loop nest over all axes that reads in memory order as far as possible."""
-    sizes, costs = sizes_and_costs
-    if len(operand_axes) == 1 and len(axes) == len(result_axes):
-        return costs.einsum_view_overhead
-    size = sizes.__getitem__
-    product_count = prod(map(size, axes))
-    innermost_axes, outer_axes = set[int](), set[int]()
-    for term in (*operand_axes, result_axes):
-        innermost_axes.update(term[-1:])
-        outer_axes.update(term[:-1])
+def _einsum_cost(terms: Sequence[Axes], order: Axes, product_count: int, sizes_and_costs: SizesAndCosts) -> float:
+    """Return the cost of an einsum, as a loop nest over all axes that reads in memory order as far as possible.
+
+    ``terms`` are the axes of the operands, ``order`` those of the result, and ``product_count`` the product of the
+    lengths of all axes.
+    """
+    sizes, costs = sizes_and_costs.sizes, sizes_and_costs.costs
+    outer_axes = {*chain.from_iterable([term[:-1] for term in terms]), *order[:-1]}
+    innermost_axes = {*chain.from_iterable([term[-1:] for term in terms]), *order[-1:]}
     sequential_axes = innermost_axes - outer_axes  # each tensor that has such an axis reads it without a stride
+    axes = outer_axes | innermost_axes
+    if len(terms) == 1 and len(axes) == len(order):
+        return costs.einsum_view_overhead
     element_cost = costs.einsum_element if sequential_axes else costs.einsum_strided_element
-    row_cost = costs.einsum_row if len(axes) > len(result_axes) else costs.einsum_row / 4
-    row_count = product_count // max([1, *map(size, sequential_axes or axes)])
-    return costs.einsum_overhead + product_count * element_cost * max(1, len(operand_axes) - 1) + row_count * row_cost
+    row_cost = costs.einsum_row if len(axes) > len(order) else costs.einsum_row / 4
+    row_count = product_count // max([1, *[sizes[axis] for axis in sequential_axes or axes]])
+    return costs.einsum_overhead + product_count * element_cost * max(1, len(terms) - 1) + row_count * row_cost
 
 
 def _multiply_orders(first: Operand, second: Operand, spec: ResultSpec) -> list[Axes]:
@@ -251,12 +336,11 @@ def _multiply_candidate(
 
     Each operand is broadcast along the axes that it does not have.
     """
-    sizes, costs = sizes_and_costs
-    size = sizes.__getitem__
+    sizes, costs = sizes_and_costs.sizes, sizes_and_costs.costs
     cost, operand_steps = costs.multiply_overhead, []
     for operand in operands:
         dims = tuple(dropwhile(not_, [(axis,) if axis in operand.axes else () for axis in order]))
-        change = change_layout(operand, dims, sizes)
+        change = change_layout(operand, dims, sizes_and_costs.size_of)
         operand_steps.append(change.steps)
         cost += change.cost(costs)
     reused_operand = None
@@ -264,7 +348,7 @@ def _multiply_candidate(
         reusable = [number for number, operand in enumerate(operands) if operand.is_temporary and operand.axes == order]
         reused_operand = reusable[0] if reusable else None
     element = _multiply_element_cost(order, operands, costs) if reused_operand is None else costs.multiply_into_element
-    count = prod(map(size, order))
+    count = sizes_and_costs.size_of[order]
     cost += count * element
     kept = tuple(filter(spec.kept_axes.__contains__, order))
     steps: tuple[Node, ...] = ()
@@ -272,9 +356,9 @@ def _multiply_candidate(
         steps = (Sum(tuple(range(len(kept), len(order)))),)
         cost += costs.sum_overhead + count * costs.sum_element
     extra, epilogue, result = cost_and_steps_to_result(
-        Operand(kept, tuple(map(size, kept)), steps), spec, sizes_and_costs
+        Operand(kept, tuple([sizes[axis] for axis in kept]), steps), spec, sizes_and_costs
     )
-    node = Contract("multiply", tuple(map(size, order)), reused_operand=reused_operand, axes=order)
+    node = Contract("multiply", tuple([sizes[axis] for axis in order]), reused_operand=reused_operand, axes=order)
     return ContractionCandidate(cost + extra, tuple(operand_steps), node, epilogue, result)
 
 
@@ -288,7 +372,7 @@ def _multiply_element_cost(order: Axes, operands: Sequence[Operand], costs: Cont
     return costs.multiply_broadcast_element
 
 
-def _list_choices_of_axes_to_merge(operand: Operand, shared: set[int], sizes: Sequence[int]) -> list[Axes]:
+def _list_choices_of_axes_to_merge(operand: Operand, shared: set[int], size_of: SizesOfAxes) -> list[Axes]:
     """Return the choices of own axes to merge: all of them, those that are adjacent in memory, or a single one.
 
     ``shared`` are the axes that the other operand has too. Of many choices, those of the most elements are returned.
@@ -299,7 +383,7 @@ def _list_choices_of_axes_to_merge(operand: Operand, shared: set[int], sizes: Se
     runs = [run for run in group_adjacent_axes(((own,), (operand.axes,))) if run[0] in own]
     found = [*dict.fromkeys([*runs, *[(axis,) for axis in own]])]
     if len(found) > MAX_PARTIAL_MERGES:
-        found = sorted(found, key=lambda axes: -prod([sizes[axis] for axis in axes]))[:MAX_PARTIAL_MERGES]
+        found = sorted(found, key=lambda axes: -size_of[axes])[:MAX_PARTIAL_MERGES]
     return [*dict.fromkeys([own, *found])]
 
 
@@ -309,8 +393,7 @@ def _matmul_candidate(
     """Return the cheapest matrix product with these axes."""
     first, second = operands
     rows, columns, inner, summed_after = axes
-    sizes, costs = sizes_and_costs
-    size = sizes.__getitem__
+    size_of, costs = sizes_and_costs.size_of, sizes_and_costs.costs
     batch_axes: Axes = ()
     if len(rows) + len(inner) < len(first.axes) or len(columns) + len(inner) < len(second.axes):
         order = dict.fromkeys((*first.axes, *second.axes)) if spec.order is None else spec.order
@@ -328,22 +411,22 @@ def _matmul_candidate(
     row_dims: Dims = (rows,) if rows or (first_batch and not is_vecdot) else ()
     column_dims: Dims = (columns,) if columns or (second_batch and not is_vecdot) else ()
 
-    batch_size, depth = prod(map(size, batch_axes)), prod(map(size, inner))
+    batch_size, depth = size_of[batch_axes], size_of[inner]
     if not rows and not columns and inner and not first.axes[-1] == second.axes[-1] == inner[-1]:
         cost = batch_size * (costs.vecdot_item + depth * costs.strided_vector_element)
     else:
-        cost = costs.matmul_work(batch_size, prod(map(size, rows)), prod(map(size, columns)), depth)
+        cost = costs.matmul_work(batch_size, size_of[rows], size_of[columns], depth)
     cost += costs.matmul_overhead if is_batched else costs.dot_overhead
-    first_change = change_layout(first, (*first_batch, *row_dims, inner), sizes)
-    second_change = change_layout(second, (*second_batch, inner, *column_dims), sizes)
+    first_change = change_layout(first, (*first_batch, *row_dims, inner), size_of)
+    second_change = change_layout(second, (*second_batch, inner, *column_dims), size_of)
     # a matrix that is contiguous along neither dimension is copied; vectors may have any stride
     if (rows or columns) and costs.matmul_broadcasts:
-        first_change = _add_copy_if_strided(first, first_change, (*rows, *inner), sizes)
-        second_change = _add_copy_if_strided(second, second_change, (*inner, *columns), sizes)
+        first_change = _add_copy_if_strided(first, first_change, (*rows, *inner), size_of)
+        second_change = _add_copy_if_strided(second, second_change, (*inner, *columns), size_of)
     cost += first_change.cost(costs) + second_change.cost(costs)
 
     product_dims = (*batch_dims, *row_dims, *column_dims)
-    shape = tuple([prod(map(size, dim)) for dim in product_dims])
+    shape = tuple([size_of[dim] for dim in product_dims])
     product_axes = (*batch_axes, *rows, *columns)
     node = Contract("vecdot" if is_vecdot else "matmul" if is_batched else "dot", shape, axes=product_axes)
     steps: tuple[Node, ...] = ()
@@ -370,7 +453,7 @@ def _batch_dims(batch_axes: Axes, axes: Axes, costs: ContractionCosts) -> Dims:
     return tuple(dropwhile(not_, [(axis,) if axis in axes else () for axis in batch_axes]))
 
 
-def _add_copy_if_strided(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Sequence[int]) -> LayoutChange:
+def _add_copy_if_strided(operand: Operand, change: LayoutChange, matrix: Axes, size_of: SizesOfAxes) -> LayoutChange:
     """Return the layout change, with a copy if neither rows nor columns of the matrices are contiguous in memory.
 
     ``matrix`` are the axes of the rows, then those of the columns of each matrix.
@@ -378,10 +461,9 @@ def _add_copy_if_strided(operand: Operand, change: LayoutChange, matrix: Axes, s
     axes = operand.axes
     if change.copied_elements or not axes or axes[-1] in matrix:
         return change
-    size = sizes.__getitem__
-    stride = prod(map(size, axes[axes.index(matrix[-1]) + 1 :])) if matrix else 1
-    row = size(matrix[-1]) if matrix else 1
-    return LayoutChange((*change.steps, ContiguousCopy(operand.shape)), prod(map(size, axes)), row, stride)
+    stride = size_of[axes[axes.index(matrix[-1]) + 1 :]] if matrix else 1
+    row = size_of[matrix[-1:]]
+    return LayoutChange((*change.steps, ContiguousCopy(operand.shape)), size_of[axes], row, stride)
 
 
 def _matmul_without_reshapes(
@@ -392,9 +474,9 @@ def _matmul_without_reshapes(
     ``columns`` are the axes of the columns of the second operand. Return ``None`` if the reshapes of the
     candidate do something else.
     """
-    sizes, costs = sizes_and_costs
+    costs = sizes_and_costs.costs
     cost, ((merge,), second), _, (split,), result = candidate
-    lengths = (prod([sizes[axis] for axis in columns]),) if columns else ()
+    lengths = (sizes_and_costs.size_of[columns],) if columns else ()
     if not isinstance(merge, Reshape) or not isinstance(split, Reshape) or merge.shape[-1:] != first.shape[-1:]:
         return None
     if spec.shape != (*first.shape[:-1], *lengths):
@@ -420,7 +502,7 @@ def _matmul_into_buffer(
     ``product_dims``; ``cost`` is its cost without the steps after the node. Return ``None`` if the axes of a
     dimension of the product are not adjacent in that order.
     """
-    (sizes, costs), order = sizes_and_costs, spec.order or ()
+    costs, order = sizes_and_costs.costs, spec.order or ()
     memory_order = memory_order_of_dims(product_dims, order)
     if memory_order is None:
         return None
@@ -429,6 +511,6 @@ def _matmul_into_buffer(
     epilogue = () if shape == spec.shape else (Reshape(spec.shape),)
     cost += costs.output_buffer_overhead + len(epilogue) * costs.view_overhead
     if not any(dim[-1:] == order[-1:] for dim in product_dims[-2:]):
-        cost += prod([sizes[axis] for axis in order]) * (costs.copy_element + costs.copy_strided_element)
+        cost += sizes_and_costs.size_of[order] * (costs.copy_element + costs.copy_strided_element)
     node = node._replace(shape=shape, order=order_in_buffer, axes=order)
     return ContractionCandidate(cost, candidate.operand_steps, node, epilogue, candidate.result)

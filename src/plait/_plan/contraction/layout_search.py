@@ -20,9 +20,11 @@ from plait._plan.contraction.candidates import (
     Strategy,
     apply_strategy,
     default_strategy,
+    find_direct_product,
     least_cost,
     list_split_strategies,
     list_strategies,
+    separates_axes,
 )
 from plait._plan.contraction.layouts import Operand, ResultSpec, SizesAndCosts, final_result_spec
 from plait._plan.contraction.network import TensorNetwork
@@ -33,8 +35,11 @@ from plait.backends.costs import CACHE_LINE_BYTES, ContractionCosts
 MAX_STEPS_OF_SHORT_PATH = 3
 """In a path of at most this many steps, almost all strategies are compared that may be cheaper."""
 
-MIN_GAIN_IN_SHORT_PATH, MIN_GAIN_OF_MANY_IN_SHORT_PATH = 200.0, 1000.0
+MIN_GAIN_IN_SHORT_PATH, MIN_GAIN_OF_MANY_IN_SHORT_PATH = 200.0, 750.0
 """By how many nanoseconds a strategy must be able to be cheaper there, and many strategies or several layouts."""
+
+MIN_WORK_FOR_LAYOUTS, MIN_GAIN_OF_MANY_IF_TINY = 20000.0, 4000.0
+"""If the products of a short path take fewer nanoseconds, many strategies or several layouts must save more."""
 
 MAX_PRODUCT_COUNT_FOR_DEFAULT = 65536
 MAX_SIZE_FOR_DEFAULT = 4096
@@ -84,6 +89,7 @@ class PathStep(NamedTuple):
     operands: Step  # the numbers of the tensors
     spec: ResultSpec
     product_count: int  # the product of the lengths of all axes
+    summed_later: frozenset[int] = frozenset()  # the axes of the result over which the step that takes it sums
 
 
 def contract_along_path(
@@ -137,6 +143,11 @@ def _describe_steps(network: TensorNetwork, inputs: Sequence[TensorLayout], numb
         terms.append(kept)
         is_last = len(terms) == len(inputs) + len(numbered)
         spec = final_result_spec(network) if is_last else ResultSpec(frozenset(kept))
+        for operand in operands:
+            if operand >= len(inputs):
+                source = steps[operand - len(inputs)]
+                summed = source.spec.kept_axes.difference(kept)
+                steps[operand - len(inputs)] = source._replace(summed_later=summed)
         steps.append(PathStep(operands, spec, prod([network.sizes[axis] for axis in axes])))
     return steps
 
@@ -156,13 +167,15 @@ class _LayoutSearch:
         self._sizes_and_costs = sizes_and_costs
         self._is_short = len(steps) <= MAX_STEPS_OF_SHORT_PATH
         self._max_layouts = MAX_LAYOUTS_IN_SHORT_PATH if self._is_short else MAX_LAYOUTS
-        self._min_gain, self._min_gain_of_many = MIN_GAIN_IN_SHORT_PATH, MIN_GAIN_OF_MANY_IN_SHORT_PATH
-        if not self._is_short:
-            costs = sizes_and_costs.costs
-            product_cost = min(2 * costs.flop, costs.einsum_element)
-            estimated = sum([step.product_count for step in steps]) * product_cost
-            self._min_gain = max(MIN_GAIN, estimated * MIN_PART)
-            self._min_gain_of_many = max(MIN_GAIN_OF_MANY, estimated * MIN_PART_OF_MANY)
+        costs = sizes_and_costs.costs
+        work = sum([step.product_count for step in steps]) * min(2 * costs.flop, costs.einsum_element)
+        if self._is_short:
+            self._min_gain = MIN_GAIN_IN_SHORT_PATH
+            is_tiny = work < MIN_WORK_FOR_LAYOUTS and len(steps) > 1
+            self._min_gain_of_many = MIN_GAIN_OF_MANY_IF_TINY if is_tiny else MIN_GAIN_OF_MANY_IN_SHORT_PATH
+        else:
+            self._min_gain = max(MIN_GAIN, work * MIN_PART)
+            self._min_gain_of_many = max(MIN_GAIN_OF_MANY, work * MIN_PART_OF_MANY)
 
     def cheapest_layouts(
         self, sources: Sequence[Sequence[TensorLayout]], step: PathStep, strategy: Strategy | None
@@ -171,7 +184,7 @@ class _LayoutSearch:
 
         ``sources`` has the layouts of each operand. If a strategy is given, no others are tried.
         """
-        sizes, costs = self._sizes_and_costs
+        costs = self._sizes_and_costs.costs
         spec = step.spec
         if strategy is not None or (not self._is_short and len(sources) == 2 and self._is_cheap(sources, step)):
             layouts = tuple([choices[0] for choices in sources])
@@ -181,17 +194,31 @@ class _LayoutSearch:
             return [] if candidate is None else [_result_layout(layouts, strategy, candidate)]
         tolerance = 0.0  # by how much a more expensive layout may be better for later steps
         if spec.order is None:
-            tolerance = costs.copy_work(prod([sizes[axis] for axis in spec.kept_axes]), 1, CACHE_LINE_BYTES)
+            size = self._sizes_and_costs.size_of[tuple(spec.kept_axes)]
+            tolerance = costs.copy_work(size, 1, CACHE_LINE_BYTES)
             tolerance = tolerance + 2 * costs.view_overhead if tolerance > self._min_gain_of_many else 0.0
+        if not tolerance and len(sources) == 2 and len(sources[0]) == len(sources[1]) == 1:
+            layouts = (sources[0][0], sources[1][0])
+            operands = [layout.operand for layout in layouts]
+            strategy = find_direct_product(*operands, spec, self._sizes_and_costs)
+            if strategy is not None:
+                candidate = apply_strategy(strategy, operands, spec, self._sizes_and_costs)
+                if candidate is not None and candidate.cost <= self._least_einsum_cost(step):
+                    return [_result_layout(layouts, strategy, candidate)]
         best = _BestLayouts(step, self._sizes_and_costs, tolerance, 0.0 if tolerance else self._min_gain)
         for layouts in product(*sources):
             operands = [layout.operand for layout in layouts]
             excess = best.compare(layouts, list_strategies(operands, spec, costs, all_inner_orders=self._is_short))
-            if len(operands) == 2 and excess > self._min_gain_of_many + costs.matmul_overhead - costs.dot_overhead:
+            if len(operands) == 2 and excess > self._min_gain_of_many:
                 splits = list_split_strategies(operands, spec, self._sizes_and_costs)
                 best.compare(layouts, splits, None if self._is_short else MAX_SPLIT_STRATEGIES)
         found = sorted(best.by_axes.values(), key=attrgetter("cost"))[: self._max_layouts]
         return [layout for layout in found if layout.cost <= found[0].cost + tolerance]
+
+    def _least_einsum_cost(self, step: PathStep) -> float:
+        """Return the cost of the framework's einsum of two tensors if it reads their elements in order."""
+        costs = self._sizes_and_costs.costs
+        return costs.einsum_overhead + step.product_count * costs.einsum_element
 
     def _is_cheap(self, sources: Sequence[Sequence[TensorLayout]], step: PathStep) -> bool:
         """Whether a step is so cheap that a comparison of strategies does not pay."""
@@ -214,7 +241,7 @@ class _BestLayouts:
     """The cheapest known way to each layout of the result of a step.
 
     A way that costs more than the cheapest one and ``tolerance`` is not compared: it takes no longer to change the
-    layout afterwards. Nor is one that saves at most ``min_gain``.
+    layout afterwards. Nor is one that can save at most ``min_gain``.
     """
 
     def __init__(self, step: PathStep, sizes_and_costs: SizesAndCosts, tolerance: float, min_gain: float) -> None:
@@ -226,16 +253,16 @@ class _BestLayouts:
     def compare(
         self, sources: tuple[TensorLayout, ...], strategies: Sequence[Strategy], max_count: int | None = None
     ) -> float:
-        """Apply strategies to operands, those first whose cost is the least if no layout has to be changed.
+        """Apply strategies to operands, in the order of their least costs.
 
         At most ``max_count`` strategies are applied. Return by how much the cheapest one exceeds this least cost.
         """
         operands = [source.operand for source in sources]
         source_cost = sum([source.cost for source in sources])
-        cheapest, least = inf, 0.0
-        for number, (bound, strategy) in enumerate(self._rank(operands, strategies)[:max_count]):
-            least = least if number else bound
-            if source_cost + bound >= self._max_cost or cheapest - least < self._min_gain:
+        ranked = self._rank(operands, strategies)[:max_count]
+        cheapest, least = inf, ranked[0][0] if ranked else inf
+        for bound, strategy in ranked:
+            if source_cost + bound >= self._max_cost - self._min_gain:
                 break
             candidate = apply_strategy(strategy, operands, self._step.spec, self._sizes_and_costs)
             if candidate is None:
@@ -246,14 +273,18 @@ class _BestLayouts:
                 layout = _result_layout(sources, strategy, candidate)
                 self.by_axes[candidate.result.axes] = layout
                 self._max_cost = min(self._max_cost, layout.cost + self._tolerance)
-        return cheapest - least
+        return cheapest - least if cheapest < inf else 0.0
 
     def _rank(self, operands: Sequence[Operand], strategies: Sequence[Strategy]) -> list[tuple[float, Strategy]]:
         """Return strategies with their least costs, in ascending order."""
         if len(strategies) == 1:
             return [(0.0, strategies[0])]
-        count = self._step.product_count
-        ranked = [(least_cost(strategy, operands, count, self._sizes_and_costs), strategy) for strategy in strategies]
+        _, spec, count, summed_later = self._step
+        ranked = [
+            (least_cost(strategy, operands, spec, count, self._sizes_and_costs), strategy) for strategy in strategies
+        ]
+        if summed_later:  # of equal strategies, that one comes first whose result suits the step that takes it
+            ranked.sort(key=lambda pair: separates_axes(pair[1], summed_later))
         return sorted(ranked, key=_bound)
 
 

@@ -44,11 +44,25 @@ class ResultSpec(NamedTuple):
     merges_axes: bool = False
 
 
-class SizesAndCosts(NamedTuple):
-    """The lengths of the axes, and the costs of a framework's calls."""
+class SizesOfAxes(dict[Axes, int]):
+    """For each tuple of axes the product of their lengths, computed when it is first asked for."""
 
-    sizes: tuple[int, ...]
-    costs: ContractionCosts
+    def __init__(self, lengths: Sequence[int]) -> None:
+        super().__init__({(): 1})
+        self._lengths = lengths
+
+    def __missing__(self, axes: Axes) -> int:
+        size = self[axes] = prod([self._lengths[axis] for axis in axes])
+        return size
+
+
+class SizesAndCosts:
+    """The lengths of the axes, their products, and the costs of a framework's calls."""
+
+    __slots__ = ("costs", "size_of", "sizes")
+
+    def __init__(self, sizes: tuple[int, ...], costs: ContractionCosts) -> None:
+        self.sizes, self.size_of, self.costs = sizes, SizesOfAxes(sizes), costs
 
 
 class LayoutChange(NamedTuple):
@@ -70,15 +84,14 @@ class LayoutChange(NamedTuple):
         return overhead + costs.copy_work(self.copied_elements, self.row_length, self.source_stride)
 
 
-def change_layout(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutChange:
+def change_layout(operand: Operand, dims: Dims, size_of: SizesOfAxes) -> LayoutChange:
     """Return the steps that give an operand dimensions of these axes; a dimension without axes has length 1.
 
     The operand is copied where the axes of a dimension are not adjacent in memory, in this order.
     """
     axes, _, steps, _ = operand
-    size = sizes.__getitem__
     new_axes: Axes = tuple(chain.from_iterable(dims))
-    shape = tuple([prod(map(size, dim_axes)) for dim_axes in dims])
+    shape = tuple([size_of[dim_axes] for dim_axes in dims])
     if new_axes == axes:
         return LayoutChange((*steps, Reshape(shape)) if shape != operand.shape else steps)
     memory_order = memory_order_of_dims(dims, axes)
@@ -89,11 +102,11 @@ def change_layout(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutC
         )
     groups = group_adjacent_axes(((new_axes,), (axes,)))
     source_groups = sorted(groups, key=lambda dim_axes: axes.index(dim_axes[0]))
-    lengths = tuple([prod(map(size, dim_axes)) for dim_axes in source_groups])
+    lengths = tuple([size_of[dim_axes] for dim_axes in source_groups])
     order = tuple(map(source_groups.index, groups))
-    stride = prod(map(size, axes[axes.index(new_axes[-1]) + 1 :]))
+    stride = size_of[axes[axes.index(new_axes[-1]) + 1 :]]
     steps = (*steps, *_reshape_if_needed(operand.shape, lengths), Permute(order), Reshape(shape))
-    return LayoutChange(steps, prod(lengths), lengths[order[-1]], stride)
+    return LayoutChange(steps, size_of[axes], lengths[order[-1]], stride)
 
 
 def memory_order_of_dims(dims: Dims, axes: Axes) -> list[int] | None:
@@ -126,7 +139,7 @@ def cost_and_steps_to_result(
     product: Operand, spec: ResultSpec, sizes_and_costs: SizesAndCosts
 ) -> tuple[float, tuple[Node, ...], Operand]:
     """Return the cost and the steps that turn a product into the required result, and that result."""
-    sizes, costs = sizes_and_costs
+    costs = sizes_and_costs.costs
     axes, _, steps, _ = product
     order = spec.order
     if order is None:
@@ -136,12 +149,12 @@ def cost_and_steps_to_result(
         if product.shape != spec.shape:
             steps = (*steps, Reshape(spec.shape))
         return len(steps) * costs.view_overhead, steps, result
-    size = sizes.__getitem__
-    change = change_layout(product, tuple([(axis,) for axis in order]), sizes)
-    if spec.shape != tuple(map(size, order)):
+    sizes, size_of = sizes_and_costs.sizes, sizes_and_costs.size_of
+    change = change_layout(product, tuple([(axis,) for axis in order]), size_of)
+    if spec.shape != tuple([sizes[axis] for axis in order]):
         steps = (*change.steps, Reshape(spec.shape))
         change = change._replace(steps=steps)
         if spec.merges_axes:
-            stride = prod(map(size, axes[axes.index(order[-1]) + 1 :]))
-            change = LayoutChange(steps, prod(map(size, order)), sizes[order[-1]], stride)
+            stride = size_of[axes[axes.index(order[-1]) + 1 :]]
+            change = LayoutChange(steps, size_of[order], sizes[order[-1]], stride)
     return change.cost(costs), change.steps, result

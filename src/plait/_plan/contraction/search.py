@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from itertools import chain
 from math import prod
 
 from plait._plan.contraction.candidates import EINSUM_STRATEGY
-from plait._plan.contraction.layout_search import NetworkContraction, TensorLayout, contract_along_path
+from plait._plan.contraction.layout_search import (
+    MAX_PRODUCT_COUNT,
+    NetworkContraction,
+    TensorLayout,
+    contract_along_path,
+)
 from plait._plan.contraction.layouts import Operand
 from plait._plan.contraction.network import TensorNetwork
 from plait._plan.contraction.paths import Path, PathOrAlgorithm, normalize_path, numbered_steps
@@ -30,24 +33,32 @@ def search_contraction(
     machine could compute it.
     """
     path = find_path_if_needed(network, optimize, memory_limit, costs)
-    single_step: Path = (tuple(range(len(network.terms))),)
-    inputs = [TensorLayout(0.0, operand) for operand in map(Operand, network.terms, network.shapes)]
     if costs.has_only_einsum:
-        start = inputs
-        cheapest = contract_along_path(network, path, inputs, costs, (EINSUM_STRATEGY,) * len(path))
+        start = _inputs_as_they_are(network)
+        cheapest = contract_along_path(network, path, start, costs, (EINSUM_STRATEGY,) * len(path))
     else:
         start = simplify_inputs(network, costs)
         cheapest = contract_along_path(network, path, start, costs)
     count = len(network.terms)
     may_be_one_loop = count == 1 or (
-        costs.einsum_fuses and count <= MAX_TENSORS_IN_ONE_LOOP and (path != single_step or start != inputs)
+        costs.einsum_fuses
+        and count <= MAX_TENSORS_IN_ONE_LOOP
+        and (len(path) > 1 or any(layout.operand.steps for layout in start))
     )
     is_free = optimize == "auto" or isinstance(optimize, float)
-    if is_free and memory_limit is None and may_be_one_loop and _may_be_cheap(network, costs, cheapest):
+    least = _least_cost_of_one_loop(network, costs)
+    if is_free and memory_limit is None and may_be_one_loop and (cheapest is None or least < cheapest.cost):
+        single_step: Path = (tuple(range(count)),)
+        inputs = _inputs_as_they_are(network)
         one_einsum = contract_along_path(network, single_step, inputs, costs, (EINSUM_STRATEGY,))
         if one_einsum is not None and (cheapest is None or one_einsum.cost < cheapest.cost):
             return one_einsum
     return cheapest
+
+
+def _inputs_as_they_are(network: TensorNetwork) -> list[TensorLayout]:
+    """Return the inputs, which may have repeated axes."""
+    return [TensorLayout(0.0, operand) for operand in map(Operand, network.terms, network.shapes)]
 
 
 def find_path_if_needed(
@@ -67,9 +78,14 @@ def find_path_if_needed(
     return find_path(network, optimize, memory_limit, costs)
 
 
-def _may_be_cheap(network: TensorNetwork, costs: ContractionCosts, cheapest: NetworkContraction | None) -> bool:
-    """Whether one loop over all axes may cost less than the cheapest contraction along a path."""
-    return cheapest is None or prod(network.sizes) < cheapest.cost / costs.einsum_element
+def _least_cost_of_one_loop(network: TensorNetwork, costs: ContractionCosts) -> float:
+    """Return the cost of one einsum of all tensors if each reads its elements in order."""
+    products = prod(network.sizes)
+    if len(network.terms) == 1 or products > MAX_PRODUCT_COUNT:
+        return 0.0
+    rows = products // max([1, *network.sizes])
+    row_cost = costs.einsum_row if len(network.output) < len(network.sizes) else costs.einsum_row / 4
+    return costs.einsum_overhead + products * costs.einsum_element * (len(network.terms) - 1) + rows * row_cost
 
 
 def simplify_inputs(network: TensorNetwork, costs: ContractionCosts) -> list[TensorLayout]:
@@ -77,11 +93,16 @@ def simplify_inputs(network: TensorNetwork, costs: ContractionCosts) -> list[Ten
 
     No operand then has a repeated axis, or an axis that neither another operand nor the result has.
     """
-    use_counts = Counter(chain(network.output, *map(frozenset, network.terms)))
+    use_counts = [0] * len(network.sizes)
+    for term in (network.output, *network.terms):
+        for axis in dict.fromkeys(term):
+            use_counts[axis] += 1
+    unneeded_axes = {axis for axis, count in enumerate(use_counts) if count == 1}
     inputs = []
     for term, shape in zip(network.terms, network.shapes, strict=True):
-        unneeded = {axis for axis in term if use_counts[axis] == 1}
-        cost, operand = _cost_and_simplified_operand(Operand(term, shape), unneeded, network.sizes, costs)
+        cost, operand = 0.0, Operand(term, shape)
+        if len({*term}) < len(term) or not unneeded_axes.isdisjoint(term):
+            cost, operand = _cost_and_simplified_operand(operand, unneeded_axes, network.sizes, costs)
         inputs.append(TensorLayout(cost, operand))
     return inputs
 
@@ -91,8 +112,6 @@ def _cost_and_simplified_operand(
 ) -> tuple[float, Operand]:
     """Return the cost and the operand with diagonals of repeated axes taken, and summed over unneeded axes."""
     axes, shape, *_ = operand
-    if len(set(axes)) == len(axes) and unneeded_axes.isdisjoint(axes):
-        return 0.0, operand
     size, rank = sizes.__getitem__, len(axes)
     lengths = tuple(map(size, axes))
     steps: list[Node] = [] if lengths == shape else [Reshape(lengths)]

@@ -84,6 +84,8 @@ def _promoted_dtype(dtypes: tuple[Any, ...]) -> Any:
 
 def _accumulator_dtype(dtype: Any) -> Any:
     """Return the type in which products of elements of a type are computed and summed."""
+    if is_builtin_dtype(dtype) and dtype.char != "e":  # a fast path: only float16 and types of other packages are cast
+        return dtype
     byte_name = byte_integer_name(dtype)
     return np.dtype(byte_name) if byte_name else np.dtype(np.float32) if is_low_precision(dtype) else dtype
 
