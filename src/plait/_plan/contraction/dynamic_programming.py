@@ -146,10 +146,8 @@ def find_best_contractions_of_few(
     for group, splits in _splits_by_group(len(terms)):
         best = max_cost
         result_axes = -1  # unknown yet
-        result_size = 0
-        best_split = (0, 0)
-        for split in splits:
-            one, other = split
+        result_size = best_one = best_other = 0
+        for one, other in splits:
             cost = costs[one] + costs[other]
             if cost < best:
                 shared = axes[one] & axes[other]
@@ -162,13 +160,15 @@ def find_best_contractions_of_few(
                         result_size = products // size_of[both ^ result_axes]
                     cost += products if both == result_axes else 2 * products
                     if cost < best:
-                        best, best_split = cost, split
+                        best, best_one, best_other = cost, one, other
         # a later step multiplies each element of the result at least once
         is_last = group == all_tensors
         if best < max_cost and (is_last or (best + result_size < max_cost and result_size <= max_size)):
             axes[group], sizes[group], costs[group] = result_axes, result_size, best
-            parts[group] = best_split
-    groups = {members: (members, axes[members], sizes[members], costs[members]) for members in range(group_count)}
+            parts[group] = (best_one, best_other)
+    groups: dict[int, Group] = {}
+    if all_tensors in parts:
+        groups = {members: (members, axes[members], sizes[members], costs[members]) for members in range(group_count)}
     return BestContractions(groups, parts, work, is_complete=True)
 
 

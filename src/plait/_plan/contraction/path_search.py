@@ -1,9 +1,9 @@
 """The search for a contraction path: which algorithms run, and for how long.
 
-First greedy searches and a sweep find a few paths, in about linear time. For few tensors, dynamic programming then
-finds the best path. For more, parts of these paths are replaced by better ones, and random paths follow as long as time
-is left. The search takes a part of the estimated time of the contraction, and always about as long as the greedy search
-of other libraries. Its time is not measured but counted in units of work, so that a network always has the same path.
+For few tensors, dynamic programming finds the best path. For more, a greedy search, a sweep and a recursive bisection
+find a few paths, in about linear time. Parts of these paths are replaced by better ones, and random paths follow as
+long as time is left. The search takes a part of the estimated time of the contraction, and more only while it makes the
+path much better. Its time is not measured but counted in units of work, so that a network always has the same path.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import count
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from plait._plan.contraction.bisection import find_bisection_steps
 from plait._plan.contraction.contraction_tree import ContractionTree
 from plait._plan.contraction.dynamic_programming import find_best_contractions, steps_of_group
 from plait._plan.contraction.greedy import contract_smallest_first, find_greedy_steps
@@ -44,11 +46,8 @@ SECONDS_PER_WORK = 8e-7
 AXES_THAT_DOUBLE_WORK = 2500
 """With this many axes a unit of work takes twice as long, since the sets of axes are larger."""
 
-FIRST_PATH_WORK_PER_PAIR = 6
-"""The work of a greedy search or of a sweep, for each pair of tensors that share an axis."""
-
-BASE_WORK_PER_PAIR = 20
-"""The least work of the whole search, for each pair of tensors that share an axis."""
+FIRST_PATH_WORK_PER_PAIR, BISECTION_WORK_PER_PAIR = 6, 12
+"""The work of a greedy search or of a sweep, and of a bisection, for each pair of tensors that share an axis."""
 
 MAX_TENSORS_TO_BEGIN_EXACTLY = 16
 MAX_TENSORS_FOR_EXACT_SEARCH = 64
@@ -61,11 +60,14 @@ EXACT_WORK_FACTOR = 2
 EXACT_WORK_PER_PAIR = 40
 """The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
 
-WORK_PER_PAIR_IN_TURN = 10
+WORK_PER_PAIR_IN_TURN = 8
 """The work after which a refinement pauses for another one, for each pair of tensors that share an axis."""
 
 MIN_GAIN_DIVISOR = 20
-"""A refinement goes on beyond the least work if its turn lowers the cost by more than the cost divided by this."""
+"""A refinement goes on beyond the allowed time if its turn lowers the cost by more than the cost divided by this."""
+
+MAX_OF_BEST = 4
+"""Nor does it go on beyond that time if its next turn would leave the cost above this many times the best cost."""
 
 PART_OF_CONTRACTION = 0.04
 """The part of the estimated time of the contraction that the search may take."""
@@ -80,8 +82,15 @@ MAX_ELEMENTS = 2**40
 MAX_TENSORS_FOR_OUTER_PRODUCTS = 4
 """Up to this many tensors all paths are compared, with all outer products."""
 
-GREEDY_WEIGHTS = (4, 48)
-"""The weights of the first greedy searches: small weights suit trees and chains, large ones suit lattices."""
+FIRST_WEIGHT, LARGE_WEIGHT = 2, 48
+"""The weights of the first greedy searches: a small weight suits trees and chains, a large one large lattices."""
+
+MAX_FIRST_TREES = 3
+"""How many of the first paths are refined, those with the lowest cost."""
+
+AGREEMENT_DIVISOR = 8
+"""Two algorithms that know nothing of each other nearly agree if their costs differ by less than a cost divided by
+this. Then both are close to the optimum, as a rule."""
 
 RANDOM_WEIGHTS_AND_NOISES = ((4, 0.1), (16, 0.1), (48, 0.3), (8, 0.3), (32, 1.0), (4, 0.5))
 """The weights and the noise of random greedy searches, which are used in turn."""
@@ -171,8 +180,7 @@ class PathSearch:
         self._neighbours = self._graph.find_neighbours()
         self._pair_count = max(sum(map(len, self._neighbours)) // 2, tensor_count)
         linking_axes = ~self._graph.output
-        for weight in GREEDY_WEIGHTS:
-            self._greedy_tree(weight, max_cost=self._best_cost)
+        self._greedy_tree(FIRST_WEIGHT)
         may_be_exact = tensor_count <= MAX_TENSORS_FOR_EXACT_SEARCH and (
             len(breadth_first_order(self._neighbours, 0)) == tensor_count
         )
@@ -183,8 +191,7 @@ class PathSearch:
             and self.find_exactly(linking_axes, first_work)
         ):
             return
-        first_trees = [self.best, self._sweep_tree(0)]
-        self._refine_in_turn([tree for tree in first_trees if tree is not None])
+        self._refine_in_turn(self._first_trees())
         if may_be_exact and self._work_left() > 0 and self.find_exactly(linking_axes, self._work_left() / 2):
             return
         for tree in self._further_trees():
@@ -194,16 +201,31 @@ class PathSearch:
                 if part_sizes == SMALL_PARTS or tree is self.best:
                     self._refine(SubtreeRefinement(tree, part_sizes, self._memory_limit), self._work_left())
 
+    def _first_trees(self) -> list[ContractionTree]:
+        """Return the trees to refine: the best ones of several algorithms, or of the first two if these nearly agree."""
+        trees = [self.best]
+        if self._pair_count > len(self._graph.terms):  # in a tree or a ring the greedy search and refinement suffice
+            trees.append(self._sweep_tree(0))
+            costs = [tree.cost for tree in trees if tree is not None]
+            if not costs or max(costs) * AGREEMENT_DIVISOR > min(costs) * (AGREEMENT_DIVISOR + 1):
+                trees += [self._bisection_tree(), self._greedy_tree(LARGE_WEIGHT, max_cost=self._best_cost)]
+        return sorted([tree for tree in trees if tree is not None], key=attrgetter("cost"))[:MAX_FIRST_TREES]
+
     def _refine_in_turn(self, trees: list[ContractionTree]) -> None:
         """Refine some trees in turn: each as long as it gets much better, or as there is work left."""
-        base_work = self._pair_count * BASE_WORK_PER_PAIR
         pending = [SubtreeRefinement(tree, SMALL_PARTS, self._memory_limit) for tree in trees]
         for refinement in pending:  # the list gets those again that go on
             cost = refinement.tree.cost
             self._refine(refinement, self._pair_count * WORK_PER_PAIR_IN_TURN)
-            is_gaining = refinement.tree.cost < cost - cost // MIN_GAIN_DIVISOR
-            if not refinement.is_finished and (is_gaining or self.work < base_work or self._work_left() > 0):
+            is_gaining = refinement.tree.cost < cost - cost // MIN_GAIN_DIVISOR and self._may_become_best(
+                refinement.tree, cost
+            )
+            if not refinement.is_finished and (is_gaining or self._work_left() > 0):
                 pending.append(refinement)
+
+    def _may_become_best(self, tree: ContractionTree, cost_before: int) -> bool:
+        """Whether a tree will be nearly the best if its next turn lowers its cost by the same factor as the last."""
+        return tree is self.best or tree.cost * tree.cost <= MAX_OF_BEST * cost_before * self._best_cost
 
     def best_steps(self) -> list[Step]:
         """Return the steps of the best path."""
@@ -279,10 +301,22 @@ class PathSearch:
             return None
         return self._keep_best(ContractionTree(self._graph, steps))
 
+    def _bisection_tree(self) -> ContractionTree | None:
+        """Return the tree of a recursive bisection; ``None`` if a result exceeds the memory limit."""
+        self.work += self._pair_count * BISECTION_WORK_PER_PAIR
+        return self._keep_best_within_limit(
+            ContractionTree(self._graph, find_bisection_steps(self._graph, self._neighbours))
+        )
+
     def _sweep_tree(self, start_rank: int) -> ContractionTree | None:
         """Return the tree of a sweep; ``None`` if a result exceeds the memory limit."""
         self.work += self._pair_count * FIRST_PATH_WORK_PER_PAIR
-        tree = ContractionTree(self._graph, find_sweep_steps(self._graph, self._neighbours, start_rank=start_rank))
+        return self._keep_best_within_limit(
+            ContractionTree(self._graph, find_sweep_steps(self._graph, self._neighbours, start_rank=start_rank))
+        )
+
+    def _keep_best_within_limit(self, tree: ContractionTree) -> ContractionTree | None:
+        """Return a tree, which becomes the best if it is; ``None`` if a result exceeds the memory limit."""
         if self._memory_limit is not None and tree.largest_intermediate > self._memory_limit:
             return None
         return self._keep_best(tree)

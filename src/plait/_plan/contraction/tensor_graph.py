@@ -17,6 +17,9 @@ from plait._plan.contraction.paths import Step
 if TYPE_CHECKING:
     from plait._plan.contraction.network import TensorNetwork
 
+MAX_LENGTHS_TO_COUNT = 8
+"""If the axes have at most this many different lengths, the axes of each length are counted to multiply lengths."""
+
 MAX_LINKED_NEIGHBOURS = 16
 """Of an axis with more tensors than this, each tensor has only some of the others as neighbours: time stays linear."""
 
@@ -27,11 +30,19 @@ class AxisSetSizes(dict[int, int]):
     def __init__(self, lengths: Iterable[int]) -> None:
         super().__init__({0: 1})
         self._lengths = tuple([max(length, 1) for length in lengths])  # without elements, every path costs the same
+        axes_by_length: dict[int, int] = {}
+        for axis, length in enumerate(self._lengths):
+            axes_by_length[length] = axes_by_length.get(length, 0) | 1 << axis
+        self._axes_by_length = list(axes_by_length.items()) if len(axes_by_length) <= MAX_LENGTHS_TO_COUNT else None
 
     def __missing__(self, axes: int) -> int:
         size = 1
-        for axis in axes_of_set(axes):
-            size *= self._lengths[axis]
+        if self._axes_by_length is None:
+            for axis in axes_of_set(axes):
+                size *= self._lengths[axis]
+        else:
+            for length, axes_of_length in self._axes_by_length:
+                size *= length ** (axes & axes_of_length).bit_count()
         self[axes] = size
         return size
 
