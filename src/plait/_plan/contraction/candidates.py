@@ -215,7 +215,8 @@ def least_cost(
             cost += costs.sum_overhead + product_count * costs.sum_element
         return cost
     if strategy.method == "einsum" and len(operands) > 1:
-        terms, order = _einsum_terms_and_order(operands, spec)
+        terms = [operand.axes for operand in operands]
+        order = _einsum_order(terms, spec)
         view_count = sum([len(operand.shape) != len(operand.axes) for operand in operands])
         if spec.order is not None:
             view_count += len(spec.shape) != len(order)
@@ -249,55 +250,74 @@ def _view_count(axes: Axes, shape: tuple[int, ...], first: Axes, second: Axes, s
     return int(shape != _matrix_shape(first, second, size_of))
 
 
-def _einsum_terms_and_order(operands: Sequence[Operand], spec: ResultSpec) -> tuple[list[Axes], Axes]:
-    """Return the axes of each operand of an einsum, and those of its result."""
-    terms = [operand.axes for operand in operands]
+def _einsum_order(terms: Sequence[Axes], spec: ResultSpec) -> Axes:
+    """Return the axes of the result of an einsum whose operands have these axes."""
     if spec.order is not None:
-        return terms, spec.order
-    return terms, tuple([axis for axis in dict.fromkeys(chain.from_iterable(terms)) if axis in spec.kept_axes])
+        return spec.order
+    return tuple([axis for axis in dict.fromkeys(chain.from_iterable(terms)) if axis in spec.kept_axes])
 
 
 def apply_strategy(
-    strategy: Strategy, operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts
+    strategy: Strategy,
+    operands: Sequence[Operand],
+    spec: ResultSpec,
+    sizes_and_costs: SizesAndCosts,
+    product_count: int | None = None,
 ) -> ContractionCandidate | None:
-    """Return the nodes and the cost of a strategy; ``None`` if an einsum has too few letters for the axes."""
+    """Return the nodes and the cost of a strategy; ``None`` if an einsum has too few letters for the axes.
+
+    If the product of the lengths of all axes, ``product_count``, is given, the cost of an einsum is only the least one.
+    """
     if strategy.axes is not None:
         return _matmul_candidate(
             operands[::-1] if strategy.is_swapped else operands, strategy.axes, spec, sizes_and_costs
         )
     if strategy.method == "einsum":
-        return _einsum_candidate(operands, spec, sizes_and_costs)
+        return _einsum_candidate(operands, spec, sizes_and_costs, product_count)
     if strategy.method == "multiply":
         return _multiply_candidate(operands, strategy.order, spec, sizes_and_costs)
     cost, steps, result = cost_and_steps_to_result(operands[0], spec, sizes_and_costs)
-    return ContractionCandidate(cost, (steps,), None, (), result)
+    return ContractionCandidate(cost, (steps,), None, (), result._replace(is_temporary=False))
 
 
 def _einsum_candidate(
-    operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts
+    operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts, product_count: int | None
 ) -> ContractionCandidate | None:
-    """Return the candidate that calls the framework's einsum; ``None`` if there are more axes than letters."""
-    sizes = sizes_and_costs.sizes
-    terms, order = _einsum_terms_and_order(operands, spec)
-    axes = tuple(dict.fromkeys(chain.from_iterable(terms)))
+    """Return the candidate that calls the framework's einsum; ``None`` if there are more axes than letters.
+
+    The last argument is that of `apply_strategy`.
+    """
+    sizes, costs = sizes_and_costs.sizes, sizes_and_costs.costs
+    terms = [operand.axes for operand in operands]
+    axes = dict.fromkeys(chain.from_iterable(terms))
     if len(axes) > len(ascii_letters):
         return None
+    order = spec.order
+    if order is None:
+        order = tuple([axis for axis in axes if axis in spec.kept_axes])
     letter = dict(zip(axes, ascii_letters, strict=False))
     texts = ["".join([letter[axis] for axis in term]) for term in (*terms, order)]
     equation = f"{','.join(texts[:-1])}->{texts[-1]}"
     operand_steps: list[tuple[Node, ...]] = []
+    view_count = 0
     for term, given, steps, _ in operands:
         lengths = tuple([sizes[axis] for axis in term])
-        operand_steps.append(steps if given == lengths else (*steps, Reshape(lengths)))
+        if given != lengths:
+            steps = (*steps, Reshape(lengths))  # noqa: PLW2901  # the steps of the operand, and one more
+        operand_steps.append(steps)
+        view_count += len(steps)
     shape = tuple([sizes[axis] for axis in order])
     extra, epilogue, result = cost_and_steps_to_result(Operand(order, shape), spec, sizes_and_costs)
-    cost = (
-        _einsum_cost(terms, order, sizes_and_costs.size_of[axes], sizes_and_costs)
-        + extra
-        + sum(map(len, operand_steps)) * sizes_and_costs.costs.view_overhead
+    if product_count is None:
+        cost = _einsum_cost(terms, order, prod([sizes[axis] for axis in axes]), sizes_and_costs)
+    else:
+        cost = costs.einsum_overhead + product_count * costs.einsum_element
+    cost += extra + view_count * costs.view_overhead
+    if len(operands) == 1:
+        result = result._replace(is_temporary=False)  # it may be a view of the operand
+    return ContractionCandidate(
+        cost, tuple(operand_steps), Contract("einsum", shape, equation, axes=order), epilogue, result
     )
-    node = Contract("einsum", shape, equation, axes=order)
-    return ContractionCandidate(cost, tuple(operand_steps), node, epilogue, result)
 
 
 def _einsum_cost(terms: Sequence[Axes], order: Axes, product_count: int, sizes_and_costs: SizesAndCosts) -> float:

@@ -6,7 +6,7 @@ tensors. Without outer products only connected groups arise, which are few in ch
 as much as a known path are dropped. Source: R. N. C. Pfeifer, J. Haegeman and F. Verstraete, Faster identification of
 optimal contraction sequences for tensor networks, Physical Review E 90, 033315 (2014).
 
-For up to six tensors a simpler loop over all groups is faster, since it needs neither sets nor dictionaries.
+For few tensors a simpler loop over all groups is faster, since it needs neither sets nor dictionaries.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-from plait._caches import clearable_lru_cache
 from plait._plan.contraction.paths import Step
 from plait._plan.contraction.tensor_graph import AxisSetSizes, axes_of_set
+
+MAX_FEW_TENSORS = 6
+"""For up to this many tensors the simpler loop over all groups is faster."""
 
 MAX_UNINDEXED_GROUPS = 48
 """More groups with the same number of tensors are looked up by their axes, instead of one after the other."""
@@ -41,6 +43,26 @@ class BestContractions(NamedTuple):
     parts: dict[int, tuple[int, int]]
     work: int
     is_complete: bool
+
+
+def _list_splits_by_group(count: int) -> list[tuple[int, list[tuple[int, int]]]]:
+    """Return each group of several of ``count`` tensors, and the pairs of groups that it may be divided into.
+
+    The groups are in ascending order, so that those of fewer tensors are the beginning of the list.
+    """
+    found = []
+    for group in range(3, 1 << count):
+        splits = []
+        part = (group - 1) & group
+        while part > group ^ part:
+            splits.append((part, group ^ part))
+            part = (part - 1) & group
+        if splits:
+            found.append((group, splits))
+    return found
+
+
+_SPLITS_BY_GROUP = _list_splits_by_group(MAX_FEW_TENSORS)
 
 
 def find_best_contractions(  # noqa: PLR0915  # one loop nest: a function call for each pair would take too long
@@ -128,9 +150,15 @@ def find_best_contractions(  # noqa: PLR0915  # one loop nest: a function call f
 
 
 def find_best_contractions_of_few(
-    terms: Sequence[int], output: int, size_of: AxisSetSizes, max_cost: int, max_size: float = inf
+    terms: Sequence[int],
+    output: int,
+    size_of: AxisSetSizes,
+    max_cost: float,
+    max_size: float = inf,
+    *,
+    with_outer_products: bool = False,
 ) -> BestContractions:
-    """Return the best contractions of groups of few tensors, without outer products.
+    """Return the best contractions of groups of few tensors.
 
     The arguments are those of `find_best_contractions`; ``max_size`` is the memory limit.
     """
@@ -143,7 +171,7 @@ def find_best_contractions_of_few(
         united += [others | term for others in united]
     parts: dict[int, tuple[int, int]] = {}
     work = 0
-    for group, splits in _splits_by_group(len(terms)):
+    for group, splits in _SPLITS_BY_GROUP[: group_count - len(terms) - 1]:
         best = max_cost
         result_axes = -1  # unknown yet
         result_size = best_one = best_other = 0
@@ -151,7 +179,7 @@ def find_best_contractions_of_few(
             cost = costs[one] + costs[other]
             if cost < best:
                 shared = axes[one] & axes[other]
-                if shared:
+                if shared or with_outer_products:
                     work += 1
                     products = sizes[one] * sizes[other] // size_of[shared]
                     both = axes[one] | axes[other]
@@ -170,21 +198,6 @@ def find_best_contractions_of_few(
     if all_tensors in parts:
         groups = {members: (members, axes[members], sizes[members], costs[members]) for members in range(group_count)}
     return BestContractions(groups, parts, work, is_complete=True)
-
-
-@clearable_lru_cache(maxsize=8)
-def _splits_by_group(count: int) -> tuple[tuple[int, tuple[tuple[int, int], ...]], ...]:
-    """Return each group of several of ``count`` tensors, and the pairs of groups that it may be divided into."""
-    found = []
-    for group in range(3, 1 << count):
-        splits = []
-        part = (group - 1) & group
-        while part > group ^ part:
-            splits.append((part, group ^ part))
-            part = (part - 1) & group
-        if splits:
-            found.append((group, tuple(splits)))
-    return tuple(found)
 
 
 def steps_of_group(best: BestContractions, group: int, numbers: Sequence[int], next_number: int) -> list[Step]:

@@ -8,7 +8,7 @@ compared the more is to be gained.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, product
 from math import inf, prod
 from operator import attrgetter
@@ -83,13 +83,26 @@ class TensorLayout(NamedTuple):
     sources: tuple[TensorLayout, ...] = ()  # the operands of this step
 
 
-class PathStep(NamedTuple):
-    """One step of a path, independent of layouts."""
+class PathStep:
+    """One step of a path, independent of layouts.
 
-    operands: Step  # the numbers of the tensors
-    spec: ResultSpec
-    product_count: int  # the product of the lengths of all axes
-    summed_later: frozenset[int] = frozenset()  # the axes of the result over which the step that takes it sums
+    Attributes:
+        operands: the numbers of the tensors.
+        spec: what the result must be.
+        product_count: the product of the lengths of all axes.
+        next_step: the step that takes the result; ``None`` for the last step.
+    """
+
+    __slots__ = ("next_step", "operands", "product_count", "spec")
+
+    def __init__(self, operands: Step, spec: ResultSpec, product_count: int) -> None:
+        self.operands, self.spec, self.product_count = operands, spec, product_count
+        self.next_step: PathStep | None = None
+
+    @property
+    def axes_summed_next(self) -> frozenset[int]:
+        """The axes of the result over which the next step sums."""
+        return frozenset() if self.next_step is None else self.spec.kept_axes - self.next_step.spec.kept_axes
 
 
 def contract_along_path(
@@ -127,28 +140,28 @@ def contract_along_path(
 
 def _describe_steps(network: TensorNetwork, inputs: Sequence[TensorLayout], numbered: Sequence[Step]) -> list[PathStep]:
     """Return the steps of a path with what their results must be."""
-    terms: list[Sequence[int]] = [tuple(dict.fromkeys(layout.operand.axes)) for layout in inputs]
-    use_counts = [0] * len(network.sizes)
+    terms: list[Iterable[int]] = [{*layout.operand.axes} for layout in inputs]
+    sizes, use_counts = network.sizes, [0] * len(network.sizes)
     for axis in chain(network.output, *terms):
         use_counts[axis] += 1
-    steps = []
-    for operands in numbered:
-        contracted = [axis for operand in operands for axis in terms[operand]]
-        for axis in contracted:
-            use_counts[axis] -= 1
-        axes = dict.fromkeys(contracted)
-        kept = [axis for axis in axes if use_counts[axis]]
+    steps: list[PathStep] = []
+    for operands in numbered[:-1]:
+        axes = set[int]()
+        for operand in operands:
+            for axis in terms[operand]:
+                use_counts[axis] -= 1
+                axes.add(axis)
+        kept = frozenset([axis for axis in axes if use_counts[axis]])
         for axis in kept:
             use_counts[axis] += 1
         terms.append(kept)
-        is_last = len(terms) == len(inputs) + len(numbered)
-        spec = final_result_spec(network) if is_last else ResultSpec(frozenset(kept))
-        for operand in operands:
+        steps.append(PathStep(operands, ResultSpec(kept), prod([sizes[axis] for axis in axes])))
+    axes = {*chain.from_iterable([terms[operand] for operand in numbered[-1]])}
+    steps.append(PathStep(numbered[-1], final_result_spec(network), prod([sizes[axis] for axis in axes])))
+    for step in steps:
+        for operand in step.operands:
             if operand >= len(inputs):
-                source = steps[operand - len(inputs)]
-                summed = source.spec.kept_axes.difference(kept)
-                steps[operand - len(inputs)] = source._replace(summed_later=summed)
-        steps.append(PathStep(operands, spec, prod([network.sizes[axis] for axis in axes])))
+                steps[operand - len(inputs)].next_step = step
     return steps
 
 
@@ -190,7 +203,7 @@ class _LayoutSearch:
             layouts = tuple([choices[0] for choices in sources])
             operands = [layout.operand for layout in layouts]
             strategy = strategy or default_strategy(operands[0], operands[1], spec, step.product_count, costs)
-            candidate = apply_strategy(strategy, operands, spec, self._sizes_and_costs)
+            candidate = apply_strategy(strategy, operands, spec, self._sizes_and_costs, step.product_count)
             return [] if candidate is None else [_result_layout(layouts, strategy, candidate)]
         tolerance = 0.0  # by how much a more expensive layout may be better for later steps
         if spec.order is None:
@@ -232,9 +245,10 @@ def _result_layout(
     sources: tuple[TensorLayout, ...], strategy: Strategy, candidate: ContractionCandidate
 ) -> TensorLayout:
     """Return the layout of the result of a step whose operands have these layouts."""
-    cost = candidate.cost + sum([source.cost for source in sources])
-    result = Operand(candidate.result.axes, candidate.result.shape, is_temporary=len(sources) > 1)
-    return TensorLayout(cost, result, candidate, strategy, sources)
+    cost = candidate.cost
+    for source in sources:
+        cost += source.cost
+    return TensorLayout(cost, candidate.result, candidate, strategy, sources)
 
 
 class _BestLayouts:
@@ -279,12 +293,13 @@ class _BestLayouts:
         """Return strategies with their least costs, in ascending order."""
         if len(strategies) == 1:
             return [(0.0, strategies[0])]
-        _, spec, count, summed_later = self._step
+        spec, count = self._step.spec, self._step.product_count
         ranked = [
             (least_cost(strategy, operands, spec, count, self._sizes_and_costs), strategy) for strategy in strategies
         ]
-        if summed_later:  # of equal strategies, that one comes first whose result suits the step that takes it
-            ranked.sort(key=lambda pair: separates_axes(pair[1], summed_later))
+        summed_next = self._step.axes_summed_next
+        if summed_next:  # of equal strategies, that one comes first whose result suits the next step
+            ranked.sort(key=lambda pair: separates_axes(pair[1], summed_next))
         return sorted(ranked, key=_bound)
 
 

@@ -138,13 +138,13 @@ def final_result_spec(network: TensorNetwork) -> ResultSpec:
 def cost_and_steps_to_result(
     product: Operand, spec: ResultSpec, sizes_and_costs: SizesAndCosts
 ) -> tuple[float, tuple[Node, ...], Operand]:
-    """Return the cost and the steps that turn a product into the required result, and that result."""
+    """Return the cost and the steps that turn a product into the required result, and that result, a temporary."""
     costs = sizes_and_costs.costs
     axes, _, steps, _ = product
     order = spec.order
     if order is None:
-        return len(steps) * costs.view_overhead, steps, Operand(axes, product.shape)
-    result = Operand(order, spec.shape)
+        return len(steps) * costs.view_overhead, steps, Operand(axes, product.shape, is_temporary=True)
+    result = Operand(order, spec.shape, is_temporary=True)
     if axes == order:
         if product.shape != spec.shape:
             steps = (*steps, Reshape(spec.shape))

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 
 from plait._plan.contraction.bisection import find_bisection_steps
 from plait._plan.contraction.contraction_tree import ContractionTree
-from plait._plan.contraction.dynamic_programming import find_best_contractions, steps_of_group
+from plait._plan.contraction.dynamic_programming import (
+    MAX_FEW_TENSORS,
+    find_best_contractions,
+    find_best_contractions_of_few,
+    steps_of_group,
+)
 from plait._plan.contraction.greedy import contract_smallest_first, find_greedy_steps
 from plait._plan.contraction.other_optimizers import (
     find_path_with_cotengra,
@@ -63,8 +68,9 @@ EXACT_WORK_PER_PAIR = 40
 WORK_PER_PAIR_IN_TURN = 8
 """The work after which a refinement pauses for another one, for each pair of tensors that share an axis."""
 
-MIN_GAIN_DIVISOR = 20
-"""A refinement goes on beyond the allowed time if its turn lowers the cost by more than the cost divided by this."""
+MIN_GAIN_DIVISOR, MIN_GAIN_DIVISOR_OF_SINGLE_TREE = 20, 200
+"""A refinement goes on beyond the allowed time if its turn lowers the cost by more than the cost divided by this; the
+second is for the only tree that is refined."""
 
 MAX_OF_BEST = 4
 """Nor does it go on beyond that time if its next turn would leave the cost above this many times the best cost."""
@@ -175,7 +181,7 @@ class PathSearch:
     def run(self) -> None:
         """Search as long as it pays."""
         tensor_count = len(self._graph.terms)
-        if tensor_count <= MAX_TENSORS_FOR_OUTER_PRODUCTS and self.find_exactly(None):
+        if tensor_count <= MAX_FEW_TENSORS and self._find_exactly_for_few():
             return
         self._neighbours = self._graph.find_neighbours()
         self._pair_count = max(sum(map(len, self._neighbours)) // 2, tensor_count)
@@ -217,7 +223,8 @@ class PathSearch:
         for refinement in pending:  # the list gets those again that go on
             cost = refinement.tree.cost
             self._refine(refinement, self._pair_count * WORK_PER_PAIR_IN_TURN)
-            is_gaining = refinement.tree.cost < cost - cost // MIN_GAIN_DIVISOR and self._may_become_best(
+            gain_divisor = MIN_GAIN_DIVISOR if len(trees) > 1 else MIN_GAIN_DIVISOR_OF_SINGLE_TREE
+            is_gaining = refinement.tree.cost < cost - cost // gain_divisor and self._may_become_best(
                 refinement.tree, cost
             )
             if not refinement.is_finished and (is_gaining or self._work_left() > 0):
@@ -274,6 +281,23 @@ class PathSearch:
             numbers = range(len(graph.terms))
             self._keep_best(ContractionTree(graph, steps_of_group(found, all_tensors, numbers, len(graph.terms))))
         return found.is_complete and self.best is not None
+
+    def _find_exactly_for_few(self) -> bool:
+        """Find the best path of few tensors; return whether there is one, with outer products only for very few."""
+        graph, count = self._graph, len(self._graph.terms)
+        found = find_best_contractions_of_few(
+            graph.terms,
+            graph.output,
+            graph.size_of,
+            inf,
+            inf if self._memory_limit is None else self._memory_limit,
+            with_outer_products=count <= MAX_TENSORS_FOR_OUTER_PRODUCTS,
+        )
+        self.work += found.work
+        all_tensors = (1 << count) - 1
+        if all_tensors in found.parts:
+            self._keep_best(ContractionTree(graph, steps_of_group(found, all_tensors, range(count), count)))
+        return self.best is not None
 
     @property
     def _best_cost(self) -> float:

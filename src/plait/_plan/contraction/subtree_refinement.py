@@ -13,10 +13,11 @@ from heapq import heappop, heappush
 from math import inf
 
 from plait._plan.contraction.contraction_tree import ContractionTree
-from plait._plan.contraction.dynamic_programming import find_best_contractions, find_best_contractions_of_few
-
-MAX_FEW_LEAVES = 6
-"""Up to this many leaves, dynamic programming loops over all groups."""
+from plait._plan.contraction.dynamic_programming import (
+    MAX_FEW_TENSORS,
+    find_best_contractions,
+    find_best_contractions_of_few,
+)
 
 SETUP_WORK = 20
 """The work to prepare and to replace one part, in pairs of groups that dynamic programming compares."""
@@ -62,7 +63,7 @@ class SubtreeRefinement:
                 continue
             terms = [tree.axes[leaf] for leaf in leaves]
             cost = sum([tree.costs[node] for node in inner])
-            if len(leaves) <= MAX_FEW_LEAVES:
+            if len(leaves) <= MAX_FEW_TENSORS:
                 limit = inf if self._memory_limit is None else self._memory_limit
                 best = find_best_contractions_of_few(terms, tree.axes[root], tree.size_of, cost, limit)
             else:
