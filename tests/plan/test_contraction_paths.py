@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
+from plait._plan.contraction.bisection import contract_by_bisection
 from plait._plan.contraction.contraction_tree import ContractionTree
-from plait._plan.contraction.greedy import find_greedy_steps
+from plait._plan.contraction.greedy import contract_all_greedily, shrink_network
 from plait._plan.contraction.path_search import find_path
 from plait._plan.contraction.paths import numbered_steps, path_from_numbered_steps
 from plait._plan.contraction.subtree_refinement import SubtreeRefinement
-from plait._plan.contraction.sweep import find_sweep_steps
+from plait._plan.contraction.sweep import contract_by_sweep
 from plait._plan.contraction.tensor_graph import TensorGraph, total_cost
 
 BUILTIN_ALGORITHMS = ("auto", "greedy", "optimal", "dp", "random-greedy", 0.001)
@@ -164,7 +165,7 @@ def test_cost_of_a_path_is_counted_by_definition(network, algorithm):
     assert total_cost(network, steps) == count_cost(network, path)
     assert path_from_numbered_steps(steps, len(network.terms)) == tuple(tuple(sorted(step)) for step in path)
     if len(network.terms) > 1 and all(len(step) == 2 for step in steps):
-        assert ContractionTree(TensorGraph.from_network(network), steps).cost == count_cost(network, path)
+        assert ContractionTree.from_steps(TensorGraph.from_network(network), steps).cost == count_cost(network, path)
 
 
 @given(networks(max_tensors=7, min_tensors=3), st.sampled_from([1, 8, 64]), st.sampled_from(BUILTIN_ALGORITHMS))
@@ -235,12 +236,42 @@ def test_sandwich_of_matrix_product_states_is_contracted_site_by_site():
 @settings(max_examples=100, deadline=None)
 def test_refinement_never_makes_a_path_worse(network):
     graph = TensorGraph.from_network(network)
-    for steps in (find_sweep_steps(graph, graph.find_neighbours()), find_greedy_steps(graph, graph.find_neighbours())):
-        tree = ContractionTree(graph, steps)
+    neighbours = graph.find_neighbours()
+    shrunk = shrink_network(graph, neighbours)
+    for state in (
+        contract_by_sweep(shrunk),
+        contract_by_bisection(shrunk),
+        contract_all_greedily(graph, neighbours),
+    ):
+        tree = ContractionTree(state)
         before = tree.cost
         SubtreeRefinement(tree, (4, 5, 6)).run(math.inf)
         path = path_from_numbered_steps(tree.steps(), len(network.terms))
         assert tree.cost == count_cost(network, path) <= before
+
+
+@given(networks(max_tensors=30, min_tensors=12))
+@settings(max_examples=50, deadline=None)
+def test_bisection_contracts_every_tensor_once(network):
+    graph = TensorGraph.from_network(network)
+    steps = contract_by_bisection(shrink_network(graph, graph.find_neighbours())).steps
+    contracted = [number for step in steps for number in step]
+    assert sorted(contracted) == list(range(2 * len(network.terms) - 2))
+    path = path_from_numbered_steps(steps, len(network.terms))
+    assert ContractionTree.from_steps(graph, steps).cost == count_cost(network, path)
+
+
+def test_bisection_cuts_two_clusters_at_the_edge_between_them():
+    """Two lattices of 16 tensors, joined by one axis: it is the only axis of the last step."""
+    one = make_lattice_network(4, 4).terms
+    axis_count = 1 + max(axis for term in one for axis in term)
+    terms = [[*term] for term in one] + [[axis + axis_count for axis in term] for term in one]
+    terms[0].append(2 * axis_count)
+    terms[-1].append(2 * axis_count)
+    network = Network(terms, (), [2] * (2 * axis_count + 1))
+    graph = TensorGraph.from_network(network)
+    tree = ContractionTree(contract_by_bisection(shrink_network(graph, graph.find_neighbours())))
+    assert [tree.axes[node] for node in tree.children[-1]] == [1 << 2 * axis_count] * 2
 
 
 def test_more_time_finds_a_better_path():

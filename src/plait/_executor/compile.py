@@ -202,10 +202,10 @@ def build_einsum_callable(
         reduction = reduction_of_unary_einsum(operation, backend, dtypes[0])
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction, dtypes[0])
         return bind_or_schedule(executable, shapes[0], sizes)
-    call = build_decomposed_einsum(solved, slots, tensor_types, dtypes, backend, options)
+    functions = contraction_functions_for_tensors(tensor_types, dtypes)
+    call = build_decomposed_einsum(solved, slots, tensor_types, functions, dtypes, backend, options)
     if call is None:
         return build_executable(operation, pattern, tensor_types, ranks, size_names).bind(all_lengths, sizes)
-    functions = contraction_functions_for_tensors(tensor_types, dtypes)
     casts = None if functions is None else functions.long_sum_casts
     axis = None if casts is None else find_long_summed_axis(solved, slots)
     if casts is None or axis is None:

@@ -25,12 +25,12 @@ def build_decomposed_einsum(
     solved: SolvedPattern,
     slots: Sequence[int],
     tensor_types: Sequence[type],
+    functions: ContractionFunctions | None,
     dtypes: tuple[Any, ...],
     backend: Backend,
     options: OptionValues | None,
 ) -> Callable[..., Any] | None:
     """Return the callable of an einsum for these sizes; ``None`` if one call of the framework's einsum is best."""
-    functions = contraction_functions_for_tensors(tensor_types, dtypes)
     contraction = choose_contraction(solved, slots, functions, dtypes, backend, options)
     if contraction is None:
         return None
@@ -100,7 +100,7 @@ def contraction_functions_for_tensors(
 
     That is so if the tensors' backends differ, or if they have no others for these element types.
     """
-    factories = {backend_for_type(cls).contraction_functions for cls in dict.fromkeys(tensor_types)}
+    factories = {backend_for_type(cls).contraction_functions for cls in {*tensor_types}}
     return None if len(factories) > 1 else factories.pop()(tuple(dict.fromkeys(dtypes)))
 
 

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate, chain, compress, count
 from string import ascii_letters
 
-from plait._caches import clearable_lru_cache
-from plait._notation.tree import Tree, collect_names
+from plait._notation.tree import Tree
 from plait._operations import rules
 from plait._plan.contraction.paths import Path, numbered_steps
 from plait._plan.graph import NodeWithOperands, Plan, SizeOpBuilder
@@ -29,11 +28,13 @@ def check_pattern(tree: Tree) -> None:
     In the classical form ``...`` may be on one side only: the dimensions that it represents are summed, or none.
     """
     left, right = rules.require_one_output(tree, "einsum")
-    tensors = [rules.collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
+    left_axes = rules.TensorAxes({}, [], [])
+    sides = [rules.collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
     right_axes = rules.collect_axes(right, tree, "einsum")
-    for expr, side in zip(left, tensors, strict=True):
+    for expr, side in zip(left, sides, strict=True):
         rules.forbid_grouped_ellipsis(expr, side, tree)
-    left_axes = rules.TensorAxes(collect_names(left), [], [dots for side in tensors for dots in side.ellipses])
+        left_axes.names.update(side.names)
+        left_axes.ellipses.extend(side.ellipses)
     rules.forbid_new_axes(left_axes, right_axes, tree, "einsum")
     if tree.is_classical:
         return
@@ -168,9 +169,13 @@ def drop_stretched_dimensions(solved: SolvedPattern, slots: Sequence[int]) -> tu
     return f"{','.join(left)}->{right}", remaining
 
 
-@clearable_lru_cache(maxsize=512)
 def implicitly_summed_axes(solved: SolvedPattern) -> tuple[int, ...]:
     """Return the axes that appear once on the left and not on the right, over which einsum sums."""
-    counts = Counter(chain(*chain(*solved.inputs)))
-    kept = {*chain(*solved.output)}
-    return tuple([axis for axis, count in counts.items() if count == 1 and axis not in kept])
+    counts = [0] * len(solved.labels)
+    for axes in chain(*solved.inputs):
+        for axis in axes:
+            counts[axis] += 1
+    for axes in solved.output:
+        for axis in axes:
+            counts[axis] = 0
+    return tuple([axis for axis, count in enumerate(counts) if count == 1])

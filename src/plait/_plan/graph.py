@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple, TypeAlias
@@ -44,9 +43,10 @@ def group_by_contraction(plan: Plan) -> tuple[list[ContractionGroup], tuple[int,
     input_count = len(plan.solved.ranks)
     contractions = [step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)]
     last_contraction = max(contractions, default=-1)
-    use_counts = Counter(plan.outputs)
-    for _, operands in plan.steps:
-        use_counts.update(operands)
+    use_counts = [0] * (input_count + len(plan.steps))
+    for operands in (plan.outputs, *[operands for _, operands in plan.steps]):
+        for operand in operands:
+            use_counts[operand] += 1
     groups: list[ContractionGroup] = []
     chains: dict[int, Chain] = {number: (number, ()) for number in range(input_count)}
     """For each tensor and result of a step: the tensor or group's result it is computed from, and the nodes between."""

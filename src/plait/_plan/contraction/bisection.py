@@ -12,10 +12,9 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from math import log2
 
-from plait._plan.contraction.greedy import WEIGHT_UNIT, contract_greedily, contract_smallest_first
-from plait._plan.contraction.paths import Step
+from plait._plan.contraction.greedy import ShrunkNetwork, contract_smallest_first
 from plait._plan.contraction.sweep import breadth_first_order
-from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph
+from plait._plan.contraction.tensor_graph import PartialContraction
 
 MIN_PART = 0.35
 """The least part of the tensors that one half has."""
@@ -27,27 +26,23 @@ MIN_TENSORS_TO_BISECT = 8
 """Fewer tensors are contracted by ascending sizes of the results, which subtree refinement changes if need be."""
 
 
-def find_bisection_steps(graph: TensorGraph, neighbours: list[set[int]]) -> list[Step]:
-    """Return the steps of a recursive bisection of each connected part of a network, and of the products of the parts.
+def contract_by_bisection(network: ShrunkNetwork) -> PartialContraction:
+    """Return a contraction by recursive bisection of each connected part of a network, and of the products of these.
 
-    Args:
-        graph: The tensors.
-        neighbours: For each tensor its neighbours, as `TensorGraph.find_neighbours` returns them.
+    ``network`` has the tensors that are left; they stay as they are.
     """
-    state = PartialContraction(graph)
-    links = [others.copy() for others in neighbours]
-    remaining = contract_greedily(state, links, weight=WEIGHT_UNIT, only_shrinking=True)
+    state, links = network.state.copy(), network.links
     results = []
     is_seen = [False] * len(links)
     bisection = _Bisection(state, links)
-    for first in remaining:
+    for first in network.remaining:
         if not is_seen[first]:
             part = breadth_first_order(links, first)
             for number in part:
                 is_seen[number] = True
             results.append(bisection.contract(part))
     contract_smallest_first(state, results)
-    return state.steps
+    return state
 
 
 class _Bisection:

@@ -11,7 +11,7 @@ from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph
 
 
 class ContractionTree:
-    """A path of pairs as a tree, parts of which can be replaced.
+    """A complete contraction by pairs as a tree, parts of which can be replaced.
 
     Nodes are numbered like the tensors of the steps: the inputs first, then the results. All lists have an item for
     each node.
@@ -26,19 +26,24 @@ class ContractionTree:
         size_of: for each set of axes the product of their lengths.
     """
 
-    def __init__(self, graph: TensorGraph, steps: Sequence[Step]) -> None:
-        state = PartialContraction(graph)
-        for one, other in steps:
-            state.contract(one, other)
+    def __init__(self, state: PartialContraction) -> None:
         self.axes, self.sizes, self.costs = state.axes, state.sizes, state.costs
-        self.input_count = len(graph.terms)
-        self.children: list[Step] = [*[()] * self.input_count, *steps]
+        self.input_count = len(state.axes) - len(state.steps)
+        self.children: list[Step] = [*[()] * self.input_count, *state.steps]
         self.parents = [-1] * len(self.children)
         for node, children in enumerate(self.children):
             for child in children:
                 self.parents[child] = node
         self.cost = state.cost
-        self.size_of = graph.size_of
+        self.size_of = state.size_of
+
+    @classmethod
+    def from_steps(cls, graph: TensorGraph, steps: Sequence[Step]) -> ContractionTree:
+        """Return the tree of a path."""
+        state = PartialContraction(graph)
+        for one, other in steps:
+            state.contract(one, other)
+        return cls(state)
 
     @property
     def largest_result(self) -> int:

@@ -10,16 +10,15 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from math import inf, log
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
-from plait._plan.contraction.paths import Step
 from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph
 
 WEIGHT_UNIT = 16
 """Weights are given in this fraction, so that scores stay exact for sizes beyond those of a float."""
 
 
-def find_greedy_steps(
+def contract_all_greedily(
     graph: TensorGraph,
     neighbours: list[set[int]],
     *,
@@ -28,8 +27,8 @@ def find_greedy_steps(
     seed: int = 0,
     memory_limit: int | None = None,
     max_cost: float = inf,
-) -> list[Step]:
-    """Return the steps of a greedy path; none if they cost more than ``max_cost``.
+) -> PartialContraction | None:
+    """Return the contraction of a network along a greedy path; ``None`` if it costs more than ``max_cost``.
 
     Args:
         graph: The tensors.
@@ -47,9 +46,24 @@ def find_greedy_steps(
         state, links, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit, max_cost=max_cost
     )
     if state.cost > max_cost:
-        return []
+        return None
     contract_smallest_first(state, remaining, memory_limit)
-    return state.steps
+    return state
+
+
+class ShrunkNetwork(NamedTuple):
+    """A network in which those pairs are contracted whose results are not larger than their tensors."""
+
+    state: PartialContraction
+    links: list[set[int]]  # the neighbours of each tensor and of each result
+    remaining: list[int]  # the numbers of the tensors and results that are left
+
+
+def shrink_network(graph: TensorGraph, neighbours: list[set[int]]) -> ShrunkNetwork:
+    """Contract the pairs of neighbours whose results are not larger than both of their tensors."""
+    state = PartialContraction(graph)
+    links = [others.copy() for others in neighbours]
+    return ShrunkNetwork(state, links, contract_greedily(state, links, weight=WEIGHT_UNIT, only_shrinking=True))
 
 
 def contract_greedily(
@@ -66,7 +80,7 @@ def contract_greedily(
     """Contract pairs of neighbours, and return the numbers of the tensors that are left.
 
     ``links`` has the neighbours of each tensor, and gets those of each result. If ``only_shrinking``, a result must not
-    be larger than both of its tensors. The other arguments are those of `find_greedy_steps`.
+    be larger than both of its tensors. The other arguments are those of `contract_all_greedily`.
     """
     axes, sizes, size_of = state.axes, state.sizes, state.size_of
     draw = Random(seed).random if noise else None  # noqa: S311  # not for cryptography

@@ -14,7 +14,7 @@ from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from plait._plan.contraction.bisection import find_bisection_steps
+from plait._plan.contraction.bisection import contract_by_bisection
 from plait._plan.contraction.contraction_tree import ContractionTree
 from plait._plan.contraction.dynamic_programming import (
     MAX_FEW_TENSORS,
@@ -22,7 +22,12 @@ from plait._plan.contraction.dynamic_programming import (
     find_best_contractions_of_few,
     steps_of_group,
 )
-from plait._plan.contraction.greedy import contract_smallest_first, find_greedy_steps
+from plait._plan.contraction.greedy import (
+    ShrunkNetwork,
+    contract_all_greedily,
+    contract_smallest_first,
+    shrink_network,
+)
 from plait._plan.contraction.other_optimizers import (
     find_path_with_cotengra,
     find_path_with_function,
@@ -38,7 +43,7 @@ from plait._plan.contraction.paths import (
     path_from_numbered_steps,
 )
 from plait._plan.contraction.subtree_refinement import SubtreeRefinement
-from plait._plan.contraction.sweep import breadth_first_order, find_sweep_steps
+from plait._plan.contraction.sweep import breadth_first_order, contract_by_sweep
 from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph, total_cost
 from plait.backends.costs import ContractionCosts
 
@@ -104,8 +109,9 @@ RANDOM_WEIGHTS_AND_NOISES = ((4, 0.1), (16, 0.1), (48, 0.3), (8, 0.3), (32, 1.0)
 RANDOM_GREEDY_TRIALS = 32
 """The number of paths that ``"random-greedy"`` compares, as in opt_einsum."""
 
-SMALL_PARTS, LARGE_PARTS = (4, 5, 6), (8,)
-"""How many leaves the parts have that are replaced; large ones are only tried for the best path."""
+SMALL_PARTS, LARGE_PARTS, PARTS_OF_TREE_OR_RING = (4, 5, 6), (8,), (5, 8, 12)
+"""How many leaves the parts have that are replaced; large ones are only tried for the best path. In a tree or a ring
+they may be larger, since few groups of their leaves are connected."""
 
 
 def find_path(
@@ -176,6 +182,7 @@ class PathSearch:
         self._neighbours: list[set[int]] = []
         self._pair_count = 0
         self._work_factor = 1 + len(graph.use_counts) / AXES_THAT_DOUBLE_WORK
+        self._shrunk: ShrunkNetwork | None = None
         self._steps_of_several: list[Step] = []  # of a path whose last step contracts the remaining tensors at once
 
     def run(self) -> None:
@@ -208,7 +215,7 @@ class PathSearch:
                     self._refine(SubtreeRefinement(tree, part_sizes, self._memory_limit), self._work_left())
 
     def _first_trees(self) -> list[ContractionTree]:
-        """Return the trees to refine: the best ones of several algorithms, or of the first two if these nearly agree."""
+        """Return the trees to refine: the best ones of several algorithms, or of two if these nearly agree."""
         trees = [self.best]
         if self._pair_count > len(self._graph.terms):  # in a tree or a ring the greedy search and refinement suffice
             trees.append(self._sweep_tree(0))
@@ -219,7 +226,8 @@ class PathSearch:
 
     def _refine_in_turn(self, trees: list[ContractionTree]) -> None:
         """Refine some trees in turn: each as long as it gets much better, or as there is work left."""
-        pending = [SubtreeRefinement(tree, SMALL_PARTS, self._memory_limit) for tree in trees]
+        part_sizes = SMALL_PARTS if self._pair_count > len(self._graph.terms) else PARTS_OF_TREE_OR_RING
+        pending = [SubtreeRefinement(tree, part_sizes, self._memory_limit) for tree in trees]
         for refinement in pending:  # the list gets those again that go on
             cost = refinement.tree.cost
             self._refine(refinement, self._pair_count * WORK_PER_PAIR_IN_TURN)
@@ -279,7 +287,8 @@ class PathSearch:
         all_tensors = (1 << len(graph.terms)) - 1
         if all_tensors in found.parts:
             numbers = range(len(graph.terms))
-            self._keep_best(ContractionTree(graph, steps_of_group(found, all_tensors, numbers, len(graph.terms))))
+            steps = steps_of_group(found, all_tensors, numbers, len(graph.terms))
+            self._keep_best(ContractionTree.from_steps(graph, steps))
         return found.is_complete and self.best is not None
 
     def _find_exactly_for_few(self) -> bool:
@@ -296,7 +305,8 @@ class PathSearch:
         self.work += found.work
         all_tensors = (1 << count) - 1
         if all_tensors in found.parts:
-            self._keep_best(ContractionTree(graph, steps_of_group(found, all_tensors, range(count), count)))
+            steps = steps_of_group(found, all_tensors, range(count), count)
+            self._keep_best(ContractionTree.from_steps(graph, steps))
         return self.best is not None
 
     @property
@@ -308,7 +318,7 @@ class PathSearch:
         self, weight: int, noise: float = 0.0, seed: int = 0, max_cost: float = inf
     ) -> ContractionTree | None:
         """Return the tree of a greedy path; ``None`` if it costs too much, or is not a path of pairs."""
-        steps = find_greedy_steps(
+        state = contract_all_greedily(
             self._graph,
             self._neighbours,
             weight=weight,
@@ -318,26 +328,28 @@ class PathSearch:
             max_cost=max_cost,
         )
         self.work += self._pair_count * FIRST_PATH_WORK_PER_PAIR
-        if not steps:
+        if state is None:
             return None
-        if len(steps[-1]) > 2:  # the memory limit leaves several tensors to the last step
-            self._steps_of_several = self._steps_of_several or steps
+        if len(state.steps[-1]) > 2:  # the memory limit leaves several tensors to the last step
+            self._steps_of_several = self._steps_of_several or state.steps
             return None
-        return self._keep_best(ContractionTree(self._graph, steps))
+        return self._keep_best(ContractionTree(state))
 
     def _bisection_tree(self) -> ContractionTree | None:
         """Return the tree of a recursive bisection; ``None`` if a result exceeds the memory limit."""
         self.work += self._pair_count * BISECTION_WORK_PER_PAIR
-        return self._keep_best_within_limit(
-            ContractionTree(self._graph, find_bisection_steps(self._graph, self._neighbours))
-        )
+        return self._keep_best_within_limit(ContractionTree(contract_by_bisection(self._shrunk_network())))
 
     def _sweep_tree(self, start_rank: int) -> ContractionTree | None:
         """Return the tree of a sweep; ``None`` if a result exceeds the memory limit."""
         self.work += self._pair_count * FIRST_PATH_WORK_PER_PAIR
-        return self._keep_best_within_limit(
-            ContractionTree(self._graph, find_sweep_steps(self._graph, self._neighbours, start_rank=start_rank))
-        )
+        return self._keep_best_within_limit(ContractionTree(contract_by_sweep(self._shrunk_network(), start_rank)))
+
+    def _shrunk_network(self) -> ShrunkNetwork:
+        """Return the network in which pairs with small results are contracted; it is computed once."""
+        if self._shrunk is None:
+            self._shrunk = shrink_network(self._graph, self._neighbours)
+        return self._shrunk
 
     def _keep_best_within_limit(self, tree: ContractionTree) -> ContractionTree | None:
         """Return a tree, which becomes the best if it is; ``None`` if a result exceeds the memory limit."""
@@ -370,7 +382,8 @@ class PathSearch:
 
 def _find_single_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
     """Return the steps of ``"greedy"``: the pair with the least size of the result minus the sizes of both."""
-    return find_greedy_steps(graph, graph.find_neighbours(), memory_limit=memory_limit)
+    state = contract_all_greedily(graph, graph.find_neighbours(), memory_limit=memory_limit)
+    return [] if state is None else state.steps
 
 
 def _find_random_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
@@ -379,12 +392,20 @@ def _find_random_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> l
     if len(best_steps[-1]) > 2:
         return best_steps
     neighbours = graph.find_neighbours()
-    best_cost = ContractionTree(graph, best_steps).cost
+    best_cost = ContractionTree.from_steps(graph, best_steps).cost
     for seed in range(1, RANDOM_GREEDY_TRIALS):
         weight, noise = RANDOM_WEIGHTS_AND_NOISES[seed % len(RANDOM_WEIGHTS_AND_NOISES)]
-        steps = find_greedy_steps(graph, neighbours, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit)
-        if len(steps[-1]) == 2 and (cost := ContractionTree(graph, steps).cost) < best_cost:
-            best_steps, best_cost = steps, cost
+        state = contract_all_greedily(
+            graph,
+            neighbours,
+            weight=weight,
+            noise=noise,
+            seed=seed,
+            memory_limit=memory_limit,
+            max_cost=best_cost,
+        )
+        if state is not None and len(state.steps[-1]) == 2 and state.cost < best_cost:
+            best_steps, best_cost = state.steps, state.cost
     return best_steps
 
 
@@ -424,7 +445,7 @@ def _find_connected_optimum(graph: TensorGraph, memory_limit: int | None) -> lis
                 result = state.contract(*step)
         results.append(result)
     contract_smallest_first(state, results)
-    tree = ContractionTree(graph, state.steps)
+    tree = ContractionTree(state)
     is_within_limit = memory_limit is None or tree.largest_intermediate <= memory_limit
     return state.steps if is_within_limit and tree.cost < search.best.cost else search.best_steps()
 

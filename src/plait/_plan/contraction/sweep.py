@@ -10,26 +10,22 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from math import log2
 
-from plait._plan.contraction.greedy import WEIGHT_UNIT, contract_greedily, contract_smallest_first
-from plait._plan.contraction.paths import Step
-from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph
+from plait._plan.contraction.greedy import ShrunkNetwork, contract_smallest_first
+from plait._plan.contraction.tensor_graph import PartialContraction
 
 
-def find_sweep_steps(graph: TensorGraph, neighbours: list[set[int]], *, start_rank: int = 0) -> list[Step]:
-    """Return the steps of a sweep through each connected part of a network, and of the products of these parts.
+def contract_by_sweep(network: ShrunkNetwork, start_rank: int = 0) -> PartialContraction:
+    """Return a contraction by a sweep through each connected part of a network, and of the products of these parts.
 
     Args:
-        graph: The tensors.
-        neighbours: For each tensor its neighbours, as `TensorGraph.find_neighbours` returns them.
+        network: The tensors that are left; they stay as they are.
         start_rank: Which tensor of a part the sweep starts with: 0 is the farthest one from the first tensor, 1 the
             next farthest, and so on.
     """
-    state = PartialContraction(graph)
-    links = [others.copy() for others in neighbours]
-    remaining = contract_greedily(state, links, weight=WEIGHT_UNIT, only_shrinking=True)
+    state, links = network.state.copy(), network.links
     results = []
     is_seen = [False] * len(links)
-    for first in remaining:
+    for first in network.remaining:
         if is_seen[first]:
             continue
         part = breadth_first_order(links, first)
@@ -37,7 +33,7 @@ def find_sweep_steps(graph: TensorGraph, neighbours: list[set[int]], *, start_ra
             is_seen[number] = True
         results.append(_sweep_part(state, links, part[-1 - start_rank % len(part)]))
     contract_smallest_first(state, results)
-    return state.steps
+    return state
 
 
 def breadth_first_order(neighbours: list[set[int]], start: int) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,13 @@ class PartialContraction:
         self.paired = graph.paired
         self._use_counts = graph.use_counts.copy()
         self.size_of = graph.size_of
+
+    def copy(self) -> PartialContraction:
+        """Return the same steps, which can be continued independently."""
+        other = copy(self)
+        other.axes, other.sizes, other.costs = self.axes.copy(), self.sizes.copy(), self.costs.copy()
+        other.steps, other._use_counts = self.steps.copy(), self._use_counts.copy()
+        return other
 
     def contract(self, first: int, second: int) -> int:
         """Contract two tensors, and return the number of the result."""
