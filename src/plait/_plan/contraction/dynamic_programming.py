@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from math import inf
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from plait._plan.contraction.paths import Step
 from plait._plan.contraction.tensor_graph import AxisSetSizes, axes_of_set
@@ -164,7 +164,8 @@ def find_best_contractions_of_few(
     """
     group_count = 1 << len(terms)
     all_tensors = group_count - 1
-    axes, sizes, costs = [0] * group_count, [0] * group_count, [max_cost] * group_count
+    axes, sizes = [0] * group_count, [0] * group_count
+    costs: list[Any] = [max_cost] * group_count  # ints, but for groups without a contraction
     united = [0]  # for each group the axes of all its tensors
     for number, term in enumerate(terms):
         axes[1 << number], sizes[1 << number], costs[1 << number] = term, size_of[term], 0

@@ -41,8 +41,8 @@ MIN_GAIN_IN_SHORT_PATH, MIN_GAIN_OF_MANY_IN_SHORT_PATH = 200.0, 750.0
 MIN_WORK_FOR_LAYOUTS, MIN_GAIN_OF_MANY_IF_TINY = 20000.0, 4000.0
 """If the products of a short path take fewer nanoseconds, many strategies or several layouts must save more."""
 
-MAX_PRODUCT_COUNT_FOR_DEFAULT = 65536
-MAX_SIZE_FOR_DEFAULT = 4096
+MAX_PRODUCT_COUNT_FOR_DEFAULT = 1 << 18
+MAX_SIZE_FOR_DEFAULT = 1 << 14
 """In a longer path, a step of at most this many products, of tensors of at most this many elements, has a strategy by
 default."""
 
@@ -50,7 +50,7 @@ MIN_GAIN, MIN_PART = 4000.0, 0.002
 """In a longer path, another strategy is compared if it may save more than this number of nanoseconds, and more than
 this part of the time of the whole contraction."""
 
-MIN_GAIN_OF_MANY, MIN_PART_OF_MANY = 50000.0, 0.05
+MIN_GAIN_OF_MANY, MIN_PART_OF_MANY = 50000.0, 0.2
 """The same for many strategies, or for strategies for several layouts."""
 
 MAX_PRODUCT_COUNT = 10**290
@@ -213,7 +213,7 @@ class _LayoutSearch:
         if not tolerance and len(sources) == 2 and len(sources[0]) == len(sources[1]) == 1:
             layouts = (sources[0][0], sources[1][0])
             operands = [layout.operand for layout in layouts]
-            strategy = find_direct_product(*operands, spec, self._sizes_and_costs)
+            strategy = find_direct_product(operands[0], operands[1], spec, self._sizes_and_costs)
             if strategy is not None:
                 candidate = apply_strategy(strategy, operands, spec, self._sizes_and_costs)
                 if candidate is not None and candidate.cost <= self._least_einsum_cost(step):

@@ -59,10 +59,12 @@ AXES_THAT_DOUBLE_WORK = 2500
 FIRST_PATH_WORK_PER_PAIR, BISECTION_WORK_PER_PAIR = 6, 12
 """The work of a greedy search or of a sweep, and of a bisection, for each pair of tensors that share an axis."""
 
-MAX_TENSORS_TO_BEGIN_EXACTLY = 16
+MAX_TENSORS_TO_BEGIN_EXACTLY, MAX_TENSORS_TO_BEGIN_EXACTLY_IF_TREE_OR_RING = 8, 16
+"""Up to this many tensors, dynamic programming searches for the best path without outer products before any refinement;
+in a tree or a ring fewer groups are connected."""
+
 MAX_TENSORS_FOR_EXACT_SEARCH = 64
-"""Up to these many tensors, dynamic programming searches for the best path without outer products: before any
-refinement, and after it if there is work left."""
+"""Up to this many tensors, it does so after the refinement, if there is work left."""
 
 EXACT_WORK_FACTOR = 2
 """How many units of work it takes to compare two groups of many tensors, since these are kept in dictionaries."""
@@ -96,8 +98,9 @@ MAX_TENSORS_FOR_OUTER_PRODUCTS = 4
 FIRST_WEIGHT, LARGE_WEIGHT = 2, 48
 """The weights of the first greedy searches: a small weight suits trees and chains, a large one large lattices."""
 
-MAX_FIRST_TREES = 3
-"""How many of the first paths are refined, those with the lowest cost."""
+MIN_TENSORS_FOR_FOUR_TREES, MAX_FIRST_TREES = 32, 3
+"""For fewer tensors, only the first greedy search and the sweep make first paths. Of more than three first paths, the
+three with the lowest cost are refined."""
 
 AGREEMENT_DIVISOR = 8
 """Two algorithms that know nothing of each other nearly agree if their costs differ by less than a cost divided by
@@ -197,13 +200,13 @@ class PathSearch:
         may_be_exact = tensor_count <= MAX_TENSORS_FOR_EXACT_SEARCH and (
             len(breadth_first_order(self._neighbours, 0)) == tensor_count
         )
-        first_work = self._pair_count * EXACT_WORK_PER_PAIR
-        if (
-            may_be_exact
-            and tensor_count <= MAX_TENSORS_TO_BEGIN_EXACTLY
-            and self.find_exactly(linking_axes, first_work)
-        ):
-            return
+        max_tensors = (
+            MAX_TENSORS_TO_BEGIN_EXACTLY_IF_TREE_OR_RING if self._is_tree_or_ring else MAX_TENSORS_TO_BEGIN_EXACTLY
+        )
+        if may_be_exact and tensor_count <= max_tensors:
+            first_work = self._pair_count * EXACT_WORK_PER_PAIR
+            if self.find_exactly(linking_axes, first_work):
+                return
         self._refine_in_turn(self._first_trees())
         if may_be_exact and self._work_left() > 0 and self.find_exactly(linking_axes, self._work_left() / 2):
             return
@@ -214,19 +217,25 @@ class PathSearch:
                 if part_sizes == SMALL_PARTS or tree is self.best:
                     self._refine(SubtreeRefinement(tree, part_sizes, self._memory_limit), self._work_left())
 
+    @property
+    def _is_tree_or_ring(self) -> bool:
+        """Whether the network has at most one cycle, or few in several connected parts."""
+        return self._pair_count <= len(self._graph.terms)
+
     def _first_trees(self) -> list[ContractionTree]:
         """Return the trees to refine: the best ones of several algorithms, or of two if these nearly agree."""
         trees = [self.best]
-        if self._pair_count > len(self._graph.terms):  # in a tree or a ring the greedy search and refinement suffice
+        if not self._is_tree_or_ring:  # in a tree or a ring the greedy search and refinement suffice
             trees.append(self._sweep_tree(0))
             costs = [tree.cost for tree in trees if tree is not None]
-            if not costs or max(costs) * AGREEMENT_DIVISOR > min(costs) * (AGREEMENT_DIVISOR + 1):
+            differ = not costs or max(costs) * AGREEMENT_DIVISOR > min(costs) * (AGREEMENT_DIVISOR + 1)
+            if differ and len(self._graph.terms) >= MIN_TENSORS_FOR_FOUR_TREES:
                 trees += [self._bisection_tree(), self._greedy_tree(LARGE_WEIGHT, max_cost=self._best_cost)]
         return sorted([tree for tree in trees if tree is not None], key=attrgetter("cost"))[:MAX_FIRST_TREES]
 
     def _refine_in_turn(self, trees: list[ContractionTree]) -> None:
         """Refine some trees in turn: each as long as it gets much better, or as there is work left."""
-        part_sizes = SMALL_PARTS if self._pair_count > len(self._graph.terms) else PARTS_OF_TREE_OR_RING
+        part_sizes = PARTS_OF_TREE_OR_RING if self._is_tree_or_ring else SMALL_PARTS
         pending = [SubtreeRefinement(tree, part_sizes, self._memory_limit) for tree in trees]
         for refinement in pending:  # the list gets those again that go on
             cost = refinement.tree.cost
