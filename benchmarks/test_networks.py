@@ -7,7 +7,7 @@ from math import prod
 import opt_einsum
 import pytest
 
-from benchmarks.network_cases import NETWORKS
+from benchmarks.network_cases import NETWORKS, draw_networks
 from benchmarks.networks import count_flops_and_largest, find_path_of_plait, find_path_with_opt_einsum
 
 SMALL_NETWORKS = [case for case in NETWORKS if len(case.terms) <= 16]
@@ -17,7 +17,12 @@ def test_there_are_35_networks_with_different_names():
     assert len(NETWORKS) == len({case.name for case in NETWORKS}) == 35
 
 
-@pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case.name)
+def test_drawn_networks_follow_from_the_seed():
+    assert draw_networks(1) == draw_networks(1) != draw_networks(2)
+    assert len({case.name for case in draw_networks(1)}) == len(draw_networks(1)) == 36
+
+
+@pytest.mark.parametrize("case", [*NETWORKS, *draw_networks(1)], ids=lambda case: case.name)
 def test_every_axis_has_a_length_and_two_uses(case):
     uses = [*case.output, *[axis for term in case.terms for axis in term]]
     assert set(uses) == set(range(len(case.sizes)))

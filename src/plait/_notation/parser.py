@@ -43,7 +43,8 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
     for match in _TOKEN_REGEX.finditer(text):
         symbol = match[0]
         start, stop = match.span()
-        if symbol.isalpha() and symbol.isascii():  # a fast path for most names; `_parse_word` handles the others
+        if symbol.isascii() and (symbol.isalpha() or (symbol.isidentifier() and symbol[0] != "_" != symbol[-1])):
+            # a fast path for most names; `_parse_word` handles the others
             items.append(_new_node(Name, (symbol, start, stop)))
         elif symbol in ("(", "["):
             if len(open_groups) == MAX_GROUP_DEPTH:
