@@ -197,7 +197,9 @@ def least_cost(
         row_count, column_count, depth = size_of[rows], size_of[columns], size_of[inner]
         batch_size = product_count // (row_count * column_count * depth or 1)
         overhead = costs.matmul_overhead if batch_size > 1 and (rows or columns) else costs.dot_overhead
-        first, second = operands[::-1] if strategy.is_swapped else operands
+        first, second = operands
+        if strategy.is_swapped:
+            first, second = second, first
         view_count = (
             _view_count(first.axes, first.shape, rows, inner, sizes_and_costs)
             + _view_count(second.axes, second.shape, inner, columns, sizes_and_costs)

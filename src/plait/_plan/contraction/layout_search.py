@@ -142,8 +142,9 @@ def _describe_steps(network: TensorNetwork, inputs: Sequence[TensorLayout], numb
     """Return the steps of a path with what their results must be."""
     terms: list[Iterable[int]] = [{*layout.operand.axes} for layout in inputs]
     sizes, use_counts = network.sizes, [0] * len(network.sizes)
-    for axis in chain(network.output, *terms):
-        use_counts[axis] += 1
+    if len(numbered) > 1:
+        for axis in chain(network.output, *terms):
+            use_counts[axis] += 1
     steps: list[PathStep] = []
     for operands in numbered[:-1]:
         axes = set[int]()

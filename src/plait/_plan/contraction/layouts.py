@@ -131,8 +131,9 @@ def _reshape_if_needed(shape: tuple[int, ...], new_shape: tuple[int, ...]) -> tu
 def final_result_spec(network: TensorNetwork) -> ResultSpec:
     """Return what the last contraction of a network must return."""
     order, shape = network.output, network.result_shape
-    boundaries = {*accumulate([network.sizes[axis] for axis in order], mul)}
-    return ResultSpec(frozenset(order), order, shape, merges_axes=not boundaries <= {*accumulate(shape, mul)})
+    lengths = tuple([network.sizes[axis] for axis in order])
+    merges_axes = lengths != shape and not {*accumulate(lengths, mul)} <= {*accumulate(shape, mul)}
+    return ResultSpec(frozenset(order), order, shape, merges_axes)
 
 
 def cost_and_steps_to_result(

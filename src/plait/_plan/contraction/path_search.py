@@ -151,6 +151,9 @@ def find_path(
     graph = TensorGraph.from_network(network)
     if find_steps is not None:
         return path_from_numbered_steps(find_steps(graph, memory_limit), tensor_count)
+    steps_of_few = _find_steps_of_few(graph, memory_limit)
+    if steps_of_few:
+        return path_from_numbered_steps(steps_of_few, tensor_count)
     search = PathSearch(graph, memory_limit, costs, None if isinstance(optimize, str) else optimize)
     search.run()
     best_steps = search.best_steps()
@@ -191,7 +194,9 @@ class PathSearch:
     def run(self) -> None:
         """Search as long as it pays."""
         tensor_count = len(self._graph.terms)
-        if tensor_count <= MAX_FEW_TENSORS and self._find_exactly_for_few():
+        steps = _find_steps_of_few(self._graph, self._memory_limit)
+        if steps:
+            self._keep_best(ContractionTree.from_steps(self._graph, steps))
             return
         self._neighbours = self._graph.find_neighbours()
         self._pair_count = max(sum(map(len, self._neighbours)) // 2, tensor_count)
@@ -300,24 +305,6 @@ class PathSearch:
             self._keep_best(ContractionTree.from_steps(graph, steps))
         return found.is_complete and self.best is not None
 
-    def _find_exactly_for_few(self) -> bool:
-        """Find the best path of few tensors; return whether there is one, with outer products only for very few."""
-        graph, count = self._graph, len(self._graph.terms)
-        found = find_best_contractions_of_few(
-            graph.terms,
-            graph.output,
-            graph.size_of,
-            inf,
-            inf if self._memory_limit is None else self._memory_limit,
-            with_outer_products=count <= MAX_TENSORS_FOR_OUTER_PRODUCTS,
-        )
-        self.work += found.work
-        all_tensors = (1 << count) - 1
-        if all_tensors in found.parts:
-            steps = steps_of_group(found, all_tensors, range(count), count)
-            self._keep_best(ContractionTree.from_steps(graph, steps))
-        return self.best is not None
-
     @property
     def _best_cost(self) -> float:
         """The cost of the best path so far."""
@@ -387,6 +374,23 @@ class PathSearch:
         if tree.cost < self._best_cost:
             self.best = tree
         return tree
+
+
+def _find_steps_of_few(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
+    """Return the steps of the best path of few tensors, of very few with outer products; none if there is no path."""
+    count = len(graph.terms)
+    if count > MAX_FEW_TENSORS:
+        return []
+    found = find_best_contractions_of_few(
+        graph.terms,
+        graph.output,
+        graph.size_of,
+        inf,
+        inf if memory_limit is None else memory_limit,
+        with_outer_products=count <= MAX_TENSORS_FOR_OUTER_PRODUCTS,
+    )
+    all_tensors = (1 << count) - 1
+    return steps_of_group(found, all_tensors, range(count), count) if all_tensors in found.parts else []
 
 
 def _find_single_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
