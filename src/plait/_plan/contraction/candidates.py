@@ -90,10 +90,7 @@ def list_strategies(
     if not is_sum or len(shared) == len({*first.axes, *second.axes}):
         found += [Strategy("multiply", order=order) for order in _multiply_orders(first, second, spec)]
     if is_sum:
-        is_inner = (shared - spec.kept_axes).__contains__
-        inner_orders = [*dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))]
-        if not all_inner_orders:
-            inner_orders = inner_orders[:1] if len(first.axes) >= len(second.axes) else inner_orders[-1:]
+        inner_orders = _inner_orders(first, second, shared - spec.kept_axes, all_inner_orders=all_inner_orders)
         rows, columns = [tuple(filterfalse(shared.__contains__, operand.axes)) for operand in (first, second)]
         merged = [MatmulAxes(rows, columns, inner) for inner in inner_orders]
         swapped = [MatmulAxes(columns, rows, inner) for inner in reversed(inner_orders)]
@@ -154,19 +151,26 @@ def default_strategy(
     return Strategy("matmul", MatmulAxes(rows, columns, inner))
 
 
+def _inner_orders(first: Operand, second: Operand, inner: set[int], *, all_inner_orders: bool) -> list[Axes]:
+    """Return the orders of the inner axes that the operands have, or only that of the operand with more dimensions."""
+    orders = [*dict.fromkeys([tuple([axis for axis in axes if axis in inner]) for axes in (first.axes, second.axes)])]
+    if all_inner_orders:
+        return orders
+    return orders[:1] if len(first.axes) >= len(second.axes) else orders[-1:]
+
+
 def list_split_strategies(
-    operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts
+    operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts, *, all_inner_orders: bool = True
 ) -> list[Strategy]:
     """Return the products in which only some own axes of an operand are merged, and the others become batch axes.
 
-    They avoid copies of operands whose own axes are not adjacent.
+    They avoid copies of operands whose own axes are not adjacent. The arguments are those of `list_strategies`.
     """
     first, second = operands
     shared = {*first.axes}.intersection(second.axes)
     if shared <= spec.kept_axes or not sizes_and_costs.costs.matmul_broadcasts:
         return []
-    is_inner = (shared - spec.kept_axes).__contains__
-    inner_orders = dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))
+    inner_orders = _inner_orders(first, second, shared - spec.kept_axes, all_inner_orders=all_inner_orders)
     first_choices, second_choices = [
         _list_choices_of_axes_to_merge(operand, shared, sizes_and_costs.size_of) for operand in operands
     ]

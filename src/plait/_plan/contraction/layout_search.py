@@ -224,7 +224,7 @@ class _LayoutSearch:
             operands = [layout.operand for layout in layouts]
             excess = best.compare(layouts, list_strategies(operands, spec, costs, all_inner_orders=self._is_short))
             if len(operands) == 2 and excess > self._min_gain_of_many:
-                splits = list_split_strategies(operands, spec, self._sizes_and_costs)
+                splits = list_split_strategies(operands, spec, self._sizes_and_costs, all_inner_orders=self._is_short)
                 best.compare(layouts, splits, None if self._is_short else MAX_SPLIT_STRATEGIES)
         found = sorted(best.by_axes.values(), key=attrgetter("cost"))[: self._max_layouts]
         return [layout for layout in found if layout.cost <= found[0].cost + tolerance]
