@@ -228,13 +228,16 @@ class PathSearch:
         return self._pair_count <= len(self._graph.terms)
 
     def _first_trees(self) -> list[ContractionTree]:
-        """Return the trees to refine: the best ones of several algorithms, or of two if these nearly agree."""
-        trees = [self.best]
+        """Return the trees to refine: the best ones of several algorithms, or only one if two algorithms agree."""
+        greedy_tree, trees = self.best, [self.best]
         if not self._is_tree_or_ring:  # in a tree or a ring the greedy search and refinement suffice
-            trees.append(self._sweep_tree(0))
-            costs = [tree.cost for tree in trees if tree is not None]
-            differ = not costs or max(costs) * AGREEMENT_DIVISOR > min(costs) * (AGREEMENT_DIVISOR + 1)
-            if differ and len(self._graph.terms) >= MIN_TENSORS_FOR_FOUR_TREES:
+            sweep_tree = self._sweep_tree(0)
+            if greedy_tree is not None and sweep_tree is not None:
+                low, high = sorted([greedy_tree.cost, sweep_tree.cost])
+                if high - low <= low // AGREEMENT_DIVISOR:
+                    return [min(greedy_tree, sweep_tree, key=attrgetter("cost"))]
+            trees.append(sweep_tree)
+            if len(self._graph.terms) >= MIN_TENSORS_FOR_FOUR_TREES:
                 trees += [self._bisection_tree(), self._greedy_tree(LARGE_WEIGHT, max_cost=self._best_cost)]
         return sorted([tree for tree in trees if tree is not None], key=attrgetter("cost"))[:MAX_FIRST_TREES]
 

@@ -144,10 +144,11 @@ class PartialContraction:
         shared = first_axes & second_axes
         summed = shared & self.paired
         products = self.sizes[first] * self.sizes[second] // self.size_of[shared]
-        for axis in axes_of_set(shared ^ summed):
-            self._use_counts[axis] -= 1
-            if self._use_counts[axis] == 2:
-                self.paired |= 1 << axis
+        if shared != summed:
+            for axis in axes_of_set(shared ^ summed):
+                self._use_counts[axis] -= 1
+                if self._use_counts[axis] == 2:
+                    self.paired |= 1 << axis
         self.axes.append((first_axes | second_axes) ^ summed)
         self.sizes.append(products // self.size_of[summed])
         cost = 2 * products if summed else products
