@@ -69,7 +69,7 @@ MAX_TENSORS_FOR_EXACT_SEARCH = 64
 EXACT_WORK_FACTOR = 2
 """How many units of work it takes to compare two groups of many tensors, since these are kept in dictionaries."""
 
-EXACT_WORK_PER_PAIR = 40
+EXACT_WORK_PER_PAIR = 160
 """The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
 
 WORK_PER_PAIR_IN_TURN = 8
