@@ -98,7 +98,7 @@ MAX_TENSORS_FOR_OUTER_PRODUCTS = 4
 FIRST_WEIGHT, LARGE_WEIGHT = 2, 48
 """The weights of the first greedy searches: a small weight suits trees and chains, a large one large lattices."""
 
-MIN_TENSORS_FOR_FOUR_TREES, MAX_FIRST_TREES = 32, 3
+MIN_TENSORS_FOR_FOUR_TREES, MAX_FIRST_TREES = 20, 3
 """For fewer tensors, only the first greedy search and the sweep make first paths. Of more than three first paths, the
 three with the lowest cost are refined."""
 
