@@ -85,9 +85,9 @@ MAX_OF_BEST = 4
 PART_OF_CONTRACTION = 0.04
 """The part of the estimated time of the contraction that the search may take."""
 
-PART_IF_PATHS_DISAGREE, WORK_PER_PAIR_IF_PATHS_DISAGREE = 0.5, 300
-"""Where two algorithms disagree, a better path is likely: the search may take this larger part of the contraction, up to
-this work for each pair of tensors that share an axis."""
+PART_IF_PATHS_DISAGREE, WORK_PER_PAIR_IF_PATHS_DISAGREE = 0.1, 300
+"""Where two algorithms disagree, a better path is likely: the search may take this larger part of the contraction, up
+to this work for each pair of tensors that share an axis."""
 
 MAX_SECONDS = 10.0
 MAX_SECONDS_IF_TOO_LARGE = 0.25
