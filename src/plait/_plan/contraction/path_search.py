@@ -85,10 +85,6 @@ MAX_OF_BEST = 4
 PART_OF_CONTRACTION = 0.04
 """The part of the estimated time of the contraction that the search may take."""
 
-PART_IF_PATHS_DISAGREE, WORK_PER_PAIR_IF_PATHS_DISAGREE = 0.1, 300
-"""Where two algorithms disagree, a better path is likely: the search may take this larger part of the contraction, up
-to this work for each pair of tensors that share an axis."""
-
 MAX_SECONDS = 10.0
 MAX_SECONDS_IF_TOO_LARGE = 0.25
 """The longest search, and the longest one for a contraction that does not fit into the memory of any machine."""
@@ -192,7 +188,6 @@ class PathSearch:
         self._neighbours: list[set[int]] = []
         self._pair_count = 0
         self._work_factor = 1 + len(graph.use_counts) / AXES_THAT_DOUBLE_WORK
-        self._paths_disagree = False
         self._shrunk: ShrunkNetwork | None = None
         self._steps_of_several: list[Step] = []  # of a path whose last step contracts the remaining tensors at once
 
@@ -217,9 +212,7 @@ class PathSearch:
             first_work = self._pair_count * EXACT_WORK_PER_PAIR
             if self.find_exactly(linking_axes, first_work):
                 return
-        first_trees = self._first_trees()
-        self._paths_disagree = len(first_trees) > 1
-        self._refine_in_turn(first_trees)
+        self._refine_in_turn(self._first_trees())
         if may_be_exact and self._work_left() > 0 and self.find_exactly(linking_axes, self._work_left() / 2):
             return
         for tree in self._further_trees():
@@ -284,11 +277,7 @@ class PathSearch:
         overhead = len(self._graph.terms) * (self._costs.pairwise_overhead + self._costs.dot_overhead)
         estimated = (min(self.best.cost, 10**30) * self._costs.flop + overhead) * 1e-9
         limit = MAX_SECONDS if self.best.largest_result <= MAX_ELEMENTS else MAX_SECONDS_IF_TOO_LARGE
-        allowed = estimated * PART_OF_CONTRACTION
-        if self._paths_disagree:
-            least = self._pair_count * WORK_PER_PAIR_IF_PATHS_DISAGREE * SECONDS_PER_WORK
-            allowed = max(allowed, min(estimated * PART_IF_PATHS_DISAGREE, least))
-        return min(allowed, limit)
+        return min(estimated * PART_OF_CONTRACTION, limit)
 
     def _work_left(self) -> float:
         """Return how much more work plait's own search may do; other packages get half of a long time."""
