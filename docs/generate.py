@@ -134,6 +134,10 @@ REMEDIES = {
         "The array passed as `out` to a classical einsum has another shape than the result.",
         "Pass an array of the result's shape, or use the returned result.",
     ),
+    "PLT313": (
+        "An einsum needs more memory than `memory_limit` allows, or its memory cannot be known, as under a tracer.",
+        "Allow what the message names, or enter the block of `plait.options` outside of what is traced.",
+    ),
     "PLT401": ("A view of the tensor with this shape does not exist.", "Use `rearrange`, which copies where it must."),
     "PLT501": (
         "The object is not a tensor, or its framework is unknown.",

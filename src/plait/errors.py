@@ -223,6 +223,7 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT310": (SizeError, "a reduction that returned a tensor of another shape"),
     "PLT311": (SizeError, "a size that is given twice"),
     "PLT312": (SizeError, "an `out` of another shape than the result"),
+    "PLT313": (SizeError, "a limit of memory that cannot be kept"),
     "PLT401": (CopyRequiredError, "a group that cannot be formed without a copy"),
     "PLT501": (BackendError, "a tensor or a framework that plait does not know"),
     "PLT502": (BackendError, "a backend that does not load"),
@@ -309,6 +310,21 @@ def short_repr(value: object) -> str:
     except Exception:  # the __repr__ of a foreign class may raise anything
         text = f"<{type(value).__name__}>"
     return text if len(text) <= 60 else text[:60] + "…"
+
+
+def format_bytes(count: int) -> str:
+    """Return a number of bytes as text with a unit, rounded up to four digits.
+
+    >>> format_bytes(1000), format_bytes(3 * 1024**2 + 1)
+    ('1000 bytes', '3.001 MiB')
+    """
+    if count < 1024:
+        return f"{count} byte{'s' * (count != 1)}"
+    power = min((count.bit_length() - 1) // 10, 5)
+    unit = 1 << 10 * power
+    digits = max(0, 4 - len(str(count // unit)))
+    rounded = -(-count * 10**digits // unit) / 10**digits
+    return f"{rounded:.{digits}f} {'?KMGTP'[power]}iB"
 
 
 def _underline_pattern(pattern: str, spans: tuple[Span, ...]) -> list[str]:

@@ -207,6 +207,9 @@ FAILING_CALLS = {
     "PLT310 callable returns nothing": lambda: plait.reduce(ARRAY, "b c h w -> b", lambda tensor, axes: None),
     "PLT311 twice": lambda: plait.rearrange(ARRAY, "b c (h p) w -> b c h p w", **{"h": 2, "ℎ": 2}),
     "PLT312 out": lambda: plait.einsum("ij->i", np.zeros((2, 3)), out=np.zeros(3)),
+    "PLT301 a limit without a unit": lambda: einsum_with_options(memory_limit="1024"),
+    "PLT313 a limit below the result": lambda: einsum_with_options(memory_limit="1 B"),
+    "PLT214 progress": lambda: einsum_with_options(progress=3),
     # PLT4: views
     "PLT401 merge": lambda: plait.view(ARRAY, "b c h w -> b (h w c)"),
     "PLT401 list": lambda: plait.view([ARRAY, ARRAY], "n b c h w -> n b c h w"),

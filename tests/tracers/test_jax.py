@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import plait
+from resident_memory import measure_resident_memory
 
 jax = pytest.importorskip("jax")
 
@@ -600,3 +601,31 @@ def test_the_contraction_path_of_the_options_is_used():
     with plait.options(contract=[(0, 1), (0, 1)]):
         shapes = str(jax.make_jaxpr(lambda *tensors: plait.einsum(*tensors, "a b, b c, c d -> a d"))(x, y, z))
     assert "[2,4]" in shapes
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32", "bool"])
+@pytest.mark.parametrize("limit", [16_000, 1_000_000])
+def test_einsum_under_a_limit_of_memory(dtype, limit):
+    rng = np.random.default_rng(0)
+    shapes = ((40, 30, 20), (20, 30), (30, 50), (50, 60))
+    tensors = [jnp.asarray(rng.integers(0, 2, shape)).astype(dtype) for shape in shapes]
+    pattern = "(a b) c d, d c, c e, e f -> b a f"
+    expected = plait.einsum(*tensors, pattern, b=4)
+    blocks = []
+    with plait.options(memory_limit=limit, progress=lambda done, total: blocks.append(total)):
+        found = plait.einsum(*tensors, pattern, b=4)
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(
+        np.asarray(found, float), np.asarray(expected, float), rtol=1e-2 if dtype == "bfloat16" else 1e-5
+    )
+    assert blocks[0] > 1 or limit > 100_000 or dtype == "bool"
+
+
+def test_a_limit_of_memory_is_refused_while_jax_traces():
+    with plait.options(memory_limit="1MiB"), pytest.raises(plait.SizeError, match=r"PLT313.*JAX traces"):
+        jax.jit(lambda a: plait.einsum(a, a, "i j, j k -> i k"))(ones(3, 3))
+
+
+@pytest.mark.slow
+def test_resident_memory_keeps_the_limit():
+    assert measure_resident_memory("jax") <= 1.1

@@ -180,6 +180,16 @@ def build_einsum_callable(
     check_implicit_sums(solved, options)
     all_lengths = [size for shape in shapes for size in shape]
     slots = compute_all_slots(solved, solved.size_ops, all_lengths, sizes)
+    if options is not None and options.memory_limit is not None:
+        if backend.build_einsum_within_limit is not None:
+            plan = lower_to_framework_einsum(solved)
+            slots = compute_all_slots(solved, plan.size_ops, all_lengths, sizes)
+            return Executable(plan, backend).bind_einsum_within_limit(slots, options.memory_limit)
+        from plait._executor.sliced_einsum import build_sliced_einsum
+
+        return build_sliced_einsum(
+            operation, solved, slots, tensor_types, dtypes, backend, options, build_einsum_callable, check_and_solve
+        )
     dropped = drop_stretched_dimensions(solved, slots)
     if dropped is not None:
         equation, remaining = dropped
@@ -201,6 +211,8 @@ def build_einsum_callable(
     if len(ranks) == 1:
         reduction = reduction_of_unary_einsum(operation, backend, dtypes[0])
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction, dtypes[0])
+        if options is not None and options.is_block:  # a schedule has intermediate results
+            return executable.bind(shapes[0], sizes)
         return bind_or_schedule(executable, shapes[0], sizes)
     call = build_decomposed_einsum(solved, slots, tensor_types, dtypes, backend, options)
     if call is None:

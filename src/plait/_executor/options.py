@@ -47,16 +47,20 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
             fewest operations; ``"dp"``, the same without outer products; ``"greedy"``; ``"random-greedy"``; another
             name that opt_einsum knows; ``"cotengra"``; a path in the form of ``numpy.einsum_path`` and opt_einsum; or
             a function that finds one, such as the optimizers of opt_einsum and cotengra.
-        memory_limit: the largest number of elements of an intermediate result; ``None`` for no limit. Operands whose
-            pairwise contractions would all exceed it are contracted in one call.
+        memory_limit: how many bytes an einsum may allocate beyond its operands, the result included: an integer, or
+            text such as ``"1GiB"``; ``None`` for no limit. Axes are sliced and the contraction is made block by block
+            where it needs more, on NumPy, PyTorch, JAX and Dask. The operands may then be arrays in files, of h5py or
+            zarr.
         strict: whether to raise an error for an axis that one operand alone has and the result lacks, instead of
             summing over it.
         kernels: whether the compiled kernels of the package ``plait-kernels`` compute copies and reductions of large
             tensors, if the package is installed. The other options apply to `einsum` alone.
+        progress: whether to show a bar while an einsum under a ``memory_limit`` is computed in blocks, or a function
+            ``f(done, total)`` that is called after each block.
 
     Raises:
         AxisError: ``contract`` is not a known name, or the path does not fit the operands.
-        SizeError: ``memory_limit`` is not an exact integer.
+        SizeError: ``memory_limit`` is not an exact integer, or text with a unit.
 
     Examples:
         >>> import numpy as np, plait
@@ -80,13 +84,20 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         self,
         *,
         contract: ContractOption = UNCHANGED,
-        memory_limit: int | None = UNCHANGED,
+        memory_limit: int | str | None = UNCHANGED,
         strict: bool = UNCHANGED,
         kernels: bool = UNCHANGED,
+        progress: bool | Callable[[int, int], Any] = UNCHANGED,
     ) -> None:
         from plait._executor.einsum_options import normalize_options_by_name
 
-        given = {"contract": contract, "memory_limit": memory_limit, "strict": strict, "kernels": kernels}
+        given = {
+            "contract": contract,
+            "memory_limit": memory_limit,
+            "strict": strict,
+            "kernels": kernels,
+            "progress": progress,
+        }
         self._given = normalize_options_by_name(
             {name: value for name, value in given.items() if value is not UNCHANGED}
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, TypeAl
 from plait.errors import make_error
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
+    from plait.backends.capabilities import BlockFunctions, ContractionFunctions, LargeTensorFunctions
     from plait.backends.common.reductions import ReductionTable
 
 Tensor: TypeAlias = Any
@@ -202,6 +202,21 @@ class Backend:
     * ``dtypes``: the element type of each operand.
 
     Returns the operations, or ``None`` where ``einsum`` of all the operands is faster.
+    """
+
+    load_block_functions: Callable[[], BlockFunctions] | None = None
+    """``load_block_functions()`` returns the operations with which an einsum keeps a limit of memory.
+
+    ``None`` where it cannot be kept, since the framework decides itself when memory is allocated.
+    """
+
+    build_einsum_within_limit: Callable[[str, int], TensorFunction] | None = None
+    """``build_einsum_within_limit(equation, limit)`` returns an einsum whose tasks keep a limit of memory each.
+
+    * ``equation``: the classical form with an arrow.
+    * ``limit``: the bytes that one task may allocate.
+
+    Returns a lazy function of the tensors; ``None`` if the framework is not lazy, or has no tasks.
     """
 
     large_tensors: LargeTensorSettings | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,9 @@ from plait.backends.jax.sharding import (
     with_sharding_errors,
 )
 from plait.errors import PlaitError
+
+if TYPE_CHECKING:
+    from plait.backends.capabilities import BlockFunctions
 
 _INLINE_IN_JAXPR: Any = jax.Inline.JAX_EARLY if hasattr(jax, "Inline") else True
 """The ``inline`` argument of `jax.jit` that shows the equations of a call in a jaxpr.
@@ -51,11 +54,19 @@ def _jit_plan(call: TensorFunction) -> TensorFunction:
     return call_compiled
 
 
+def _load_block_functions() -> BlockFunctions:
+    """Import and return the operations that compute einsums in blocks, which few programs need."""
+    from plait.backends.jax.blocks import load_block_functions
+
+    return load_block_functions()
+
+
 class JaxBackend(Backend):
     """The backend of arrays and tracers; it calls functions that add one equation each to a jaxpr."""
 
     name = "jax"
     einsum_optimizes_path = True
+    load_block_functions = staticmethod(_load_block_functions)
     accepts: ClassVar[frozenset[str]] = frozenset({"numpy"})
     reshape = staticmethod(reshape)
     permute = staticmethod(lax.transpose)

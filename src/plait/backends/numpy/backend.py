@@ -18,7 +18,7 @@ from plait.backends.numpy.dtypes import is_builtin_dtype, kind_of_dtype
 from plait.errors import make_error
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
+    from plait.backends.capabilities import BlockFunctions, ContractionFunctions, LargeTensorFunctions
 
 
 def _large_tensor_functions() -> LargeTensorFunctions:
@@ -33,6 +33,13 @@ def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | No
     from plait.backends.numpy.contraction import contraction_functions
 
     return contraction_functions(dtypes)
+
+
+def _load_block_functions() -> BlockFunctions:
+    """Import and return the operations that compute einsums in blocks, which few programs need."""
+    from plait.backends.numpy.blocks import load_block_functions
+
+    return load_block_functions()
 
 
 LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=2048)
@@ -73,6 +80,7 @@ class NumpyBackend(Backend):
         self.cls = cls
         if tensor_type in (np.ndarray, np.memmap):
             self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
+            self.load_block_functions = _load_block_functions
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(tensor_type, np.generic):  # a scalar becomes an array when it is expanded
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)

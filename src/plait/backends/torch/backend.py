@@ -21,7 +21,7 @@ from plait.backends.torch.symbolic_lengths import HAS_GUARD_OR_FALSE, guard_or_f
 from plait.backends.torch.tracing import exclude_frames_from_dynamo
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
+    from plait.backends.capabilities import BlockFunctions, ContractionFunctions, LargeTensorFunctions
 
 
 def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
@@ -36,6 +36,13 @@ def _large_tensor_functions() -> LargeTensorFunctions:
     from plait.backends.torch.large_tensors import LARGE_TENSOR_FUNCTIONS
 
     return LARGE_TENSOR_FUNCTIONS
+
+
+def _load_block_functions() -> BlockFunctions:
+    """Import and return the operations that compute einsums in blocks, which few programs need."""
+    from plait.backends.torch.blocks import load_block_functions
+
+    return load_block_functions()
 
 
 LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=4096)
@@ -78,6 +85,7 @@ class TorchBackend(Backend):
     def __init__(self, tensor_type: type) -> None:
         if tensor_type in (torch.Tensor, torch.nn.Parameter):
             self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
+            self.load_block_functions = _load_block_functions
 
     def exclude_functions_from_tracing(self, functions: Sequence[Any]) -> None:
         exclude_frames_from_dynamo(functions)
