@@ -101,6 +101,14 @@ REMEDIES = {
         'Correct it, or use `contract="auto"`.',
     ),
     "PLT215": ("Patterns in sequence cannot be combined into one function.", "Take the source of each pattern."),
+    "PLT216": (
+        "A `ContractionPlan` was made for another pattern, or for tensors of other shapes or sizes.",
+        "Make a plan for this call by `plait.explain`, or leave the block of its options.",
+    ),
+    "PLT217": (
+        "The text is not a saved `ContractionPlan`, or a newer release of plait has written it.",
+        "Pass what `to_json` returned, or make the plan again by `plait.explain`.",
+    ),
     "PLT301": ("A size is not an integer.", "Convert it: `int(size)`."),
     "PLT302": (
         "The sizes of a group do not divide the length of the dimension.",

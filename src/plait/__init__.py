@@ -1,5 +1,7 @@
 """plait: one readable notation for tensor operations, on every array framework."""
 
+from __future__ import annotations
+
 from plait import errors
 from plait._api import asnumpy, einsum, explain, pack, parse_shape, rearrange, reduce, repeat, unpack, view
 from plait._caches import cache_clear
@@ -20,6 +22,7 @@ __all__ = [
     "AxisError",
     "AxisWarning",
     "BackendError",
+    "ContractionPlan",
     "CopyRequiredError",
     "Pattern",
     "PatternPipeline",
@@ -45,9 +48,25 @@ __all__ = [
 
 __version__ = "0.2.0"
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plait._plan.contraction.contraction_plan import ContractionPlan
+
 for _name in __all__:
-    if _name != "errors":  # so that tracebacks and pickles refer to plait.SizeError, not to a private module
+    if _name not in (
+        "errors",
+        "ContractionPlan",
+    ):  # so that tracebacks and pickles refer to plait.SizeError, not to a private module
         globals()[_name].__module__ = "plait"
+
+
+def __getattr__(name: str) -> type[ContractionPlan]:
+    """Return the class `ContractionPlan`, which is imported only if it is asked for."""
+    if name == "ContractionPlan":
+        from plait._plan.contraction.contraction_plan import ContractionPlan
+
+        return ContractionPlan
+    raise AttributeError(f"module 'plait' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

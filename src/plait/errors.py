@@ -211,6 +211,8 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT213": (AxisError, "an axis that has the name of an argument of the layer"),
     "PLT214": (AxisError, "a contraction path that does not fit, or an unknown method to find one"),
     "PLT215": (AxisError, "patterns that cannot be combined into one function"),
+    "PLT216": (AxisError, "a contraction plan that was made for another call"),
+    "PLT217": (AxisError, "text or arguments that are not a contraction plan"),
     "PLT301": (SizeError, "a size that is not an integer"),
     "PLT302": (SizeError, "a size that does not divide the dimension"),
     "PLT303": (SizeError, "a size that cannot be inferred"),

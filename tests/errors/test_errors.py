@@ -133,6 +133,14 @@ FAILING_CALLS = {
     "PLT215 two plans": lambda: (
         (plait.compile("a b -> (a b)") >> plait.compile("(c d) -> c d", c=3)).explain((2, 6)).source("numpy")
     ),
+    "PLT216 another pattern": lambda: einsum_with_options(contract=CHAIN_PLAN),
+    "PLT216 other shapes": lambda: call_with_plan("a b, b c, c d -> a d", (2, 3), (3, 5), (5, 4)),
+    "PLT216 another size": lambda: call_with_plan("(a b) c, c d -> a b d", (4, 3), (3, 5), a=2),
+    "PLT217 no JSON": lambda: plait.ContractionPlan.from_json("a b, b c -> a c"),
+    "PLT217 another object": lambda: plait.ContractionPlan.from_json('{"path": [[0, 1]]}'),
+    "PLT217 a later version": lambda: plait.ContractionPlan.from_json(CHAIN_PLAN.to_json().replace("1", "7", 1)),
+    "PLT217 a lacking entry": lambda: plait.ContractionPlan.from_json(CHAIN_PLAN.to_json().replace('"path"', '"way"')),
+    "PLT217 another number of shapes": lambda: plait.ContractionPlan("a b, b c -> a c", [(2, 3)], [(0,)]),
     "PLT301 a limit": lambda: einsum_with_options(memory_limit=2.5),
     "PLT201 a comma in a weight": lambda: MixSpec.read("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
     "PLT201 a group in a weight": lambda: MixSpec.read("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
@@ -275,6 +283,19 @@ def einsum_with_options(**options):
     """Contract three tensors with these options of `plait.options`."""
     with plait.options(**options):
         return plait.einsum(ARRAY, ARRAY, ARRAY, "a b c d, a b c e, a b c f -> d e")
+
+
+CHAIN_PLAN = plait.ContractionPlan("a b, b c, c d -> a d", [(2, 3), (3, 4), (4, 5)], [(0, 1), (0, 1)])
+
+
+def call_with_plan(pattern, *shapes, **sizes):
+    """Contract tensors by a plan that was made for the same pattern and tensors of other shapes or sizes."""
+    plans = {
+        CHAIN_PLAN.pattern: CHAIN_PLAN,
+        "(a b) c, c d -> a b d": plait.ContractionPlan("(a b) c, c d -> a b d", [(4, 3), (3, 5)], [(0, 1)], {"a": 4}),
+    }
+    with plait.options(contract=plans[pattern]):
+        return plait.einsum(*[np.zeros(shape) for shape in shapes], pattern, **sizes)
 
 
 def call_without_package(package, call):

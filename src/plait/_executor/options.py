@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from plait._executor.einsum_options import OptionValues
+    from plait._plan.contraction.contraction_plan import ContractionPlan
+else:
+    ContractionPlan = Any  # for `typing.get_type_hints`, so that `import plait` does not import the class
 
-ContractOption: TypeAlias = "str | float | Sequence[Sequence[int]] | Callable[..., Any]"
-"""A name, seconds, a contraction path, or a function that finds one; a string, as making the type slows `import`."""
+ContractOption: TypeAlias = "str | float | Sequence[Sequence[int]] | Callable[..., Any] | ContractionPlan"
+"""A name, seconds, a contraction path, a function that finds one, or a saved plan; a string, as making the type slows
+`import`."""
 
 CURRENT_OPTIONS: ContextVar[OptionValues | None] = ContextVar("plait.options", default=None)
 """The options of the current context; ``None`` outside any ``with`` block."""
@@ -45,8 +49,9 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         contract: the contraction path for three or more operands: ``"auto"``, a search whose time follows the
             estimated time of the contraction; the seconds that a search may take; ``"optimal"``, the path with the
             fewest operations; ``"dp"``, the same without outer products; ``"greedy"``; ``"random-greedy"``; another
-            name that opt_einsum knows; ``"cotengra"``; a path in the form of ``numpy.einsum_path`` and opt_einsum; or
-            a function that finds one, such as the optimizers of opt_einsum and cotengra.
+            name that opt_einsum knows; ``"cotengra"``; a path in the form of ``numpy.einsum_path`` and opt_einsum;
+            a function that finds one, such as the optimizers of opt_einsum and cotengra; or a `ContractionPlan`, for
+            the pattern and the shapes that it was made for.
         memory_limit: the largest number of elements of an intermediate result; ``None`` for no limit. Operands whose
             pairwise contractions would all exceed it are contracted in one call.
         strict: whether to raise an error for an axis that one operand alone has and the result lacks, instead of
