@@ -109,6 +109,10 @@ REMEDIES = {
         "The text is not a saved `ContractionPlan`, or a newer release of plait has written it.",
         "Pass what `to_json` returned, or make the plan again by `plait.explain`.",
     ),
+    "PLT218": (
+        "`with_constants` was given a constant for an operand that the pattern does not have.",
+        "Number the operands from 0, in the order of the pattern: `with_constants({1: w})`.",
+    ),
     "PLT301": ("A size is not an integer.", "Convert it: `int(size)`."),
     "PLT302": (
         "The sizes of a group do not divide the length of the dimension.",

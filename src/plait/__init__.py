@@ -27,6 +27,7 @@ __all__ = [
     "Pattern",
     "PatternPipeline",
     "PatternSyntaxError",
+    "PatternWithConstants",
     "PlaitError",
     "SizeError",
     "asnumpy",
@@ -50,22 +51,29 @@ __version__ = "0.2.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from plait._pattern_with_constants import PatternWithConstants
     from plait._plan.contraction.contraction_plan import ContractionPlan
 
+_NAMES_OF_OTHERS = ("errors", "ContractionPlan", "PatternWithConstants")
+"""A module, and classes that few programs need, so that they are imported when they are asked for."""
+
 for _name in __all__:
-    if _name not in (
-        "errors",
-        "ContractionPlan",
+    if (
+        _name not in _NAMES_OF_OTHERS
     ):  # so that tracebacks and pickles refer to plait.SizeError, not to a private module
         globals()[_name].__module__ = "plait"
 
 
-def __getattr__(name: str) -> type[ContractionPlan]:
-    """Return the class `ContractionPlan`, which is imported only if it is asked for."""
+def __getattr__(name: str) -> type[ContractionPlan | PatternWithConstants]:
+    """Return a class that is imported only if it is asked for."""
     if name == "ContractionPlan":
         from plait._plan.contraction.contraction_plan import ContractionPlan
 
         return ContractionPlan
+    if name == "PatternWithConstants":
+        from plait._pattern_with_constants import PatternWithConstants
+
+        return PatternWithConstants
     raise AttributeError(f"module 'plait' has no attribute {name!r}")
 
 

@@ -22,16 +22,25 @@ if TYPE_CHECKING:
     from plait._executor.einsum_options import OptionValues
     from plait._executor.pipeline import OperationAndOperandCount, PatternAndSizes
     from plait._explain.explanation import Explanation
+    from plait._pattern_with_constants import PatternWithConstants
     from plait._types import JaxArray, OneOrSeveral, OtherResult, Reduction, Reshapable, Result, Tensor
 else:  # as in `plait._api`
     from plait._api import overload
 
     Explanation = f"{import_type.__name__}('Explanation')"
+    PatternWithConstants = "import_pattern_with_constants()"
     Reduction = f"{import_type.__name__}('Reduction')"
     PatternAndSizes = tuple
 
 MAX_CALLABLES_PER_PATTERN = 256
 """The largest number of callables that one pattern keeps, each for an operation, shapes and types of tensors."""
+
+
+def import_pattern_with_constants() -> Any:
+    """Return the class `PatternWithConstants`; the annotation of the method that makes one calls it when evaluated."""
+    from plait._pattern_with_constants import PatternWithConstants
+
+    return PatternWithConstants
 
 
 class PatternMethods:
@@ -488,6 +497,34 @@ class Pattern(PatternMethods):
             return Pattern(*invert_pattern_and_merge_sizes(self.text, self.sizes, sizes))
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
+
+    @do_not_convert
+    def with_constants(self, constants: Mapping[int, Any]) -> PatternWithConstants:
+        """Return this pattern with some operands of its `einsum` fixed, so that what is constant is contracted once.
+
+        Args:
+            constants: The constant tensors by number of the operand, counted from 0. Nothing may write into them.
+
+        Returns:
+            A pattern whose `einsum` takes the remaining tensors.
+
+        Raises:
+            AxisError: PLT218, the pattern has no operand of that number.
+            SizeError: If the rank or a length of a constant does not match the pattern.
+            BackendError: If plait does not know the framework of a constant.
+
+        Examples:
+            >>> import numpy as np, plait
+            >>> u, v = np.ones((300, 4)), np.ones((4, 300))
+            >>> low_rank = plait.compile("b i, i r, r j -> b j").with_constants({1: u, 2: v})
+            >>> low_rank.einsum(np.ones((5, 300))).shape
+            (5, 300)
+        """
+        try:
+            pattern: PatternWithConstants = import_pattern_with_constants()(self, constants)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
+        return pattern
 
     @do_not_convert
     def explain(self, *shapes: Any) -> Explanation:

@@ -213,6 +213,7 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT215": (AxisError, "patterns that cannot be combined into one function"),
     "PLT216": (AxisError, "a contraction plan that was made for another call"),
     "PLT217": (AxisError, "text or arguments that are not a contraction plan"),
+    "PLT218": (AxisError, "a constant for an operand that the pattern does not have"),
     "PLT301": (SizeError, "a size that is not an integer"),
     "PLT302": (SizeError, "a size that does not divide the dimension"),
     "PLT303": (SizeError, "a size that cannot be inferred"),

@@ -141,6 +141,17 @@ FAILING_CALLS = {
     "PLT217 a later version": lambda: plait.ContractionPlan.from_json(CHAIN_PLAN.to_json().replace("1", "7", 1)),
     "PLT217 a lacking entry": lambda: plait.ContractionPlan.from_json(CHAIN_PLAN.to_json().replace('"path"', '"way"')),
     "PLT217 another number of shapes": lambda: plait.ContractionPlan("a b, b c -> a c", [(2, 3)], [(0,)]),
+    "PLT218 too large": lambda: plait.compile("a b, b c -> a c").with_constants({2: ARRAY}),
+    "PLT218 no number": lambda: plait.compile("a b, b c -> a c").with_constants({"b": ARRAY}),
+    "PLT218 no mapping": lambda: plait.compile("a b, b c -> a c").with_constants([1, 2]),
+    "PLT202 a pattern with constants": lambda: compiled_with_constant().einsum(np.ones((2, 3)), np.ones((3, 4))),
+    "PLT304 a constant": lambda: plait.compile("a b, b c -> a c").with_constants({1: ARRAY}),
+    "PLT302 a constant": lambda: plait.compile("a b, b (c d) -> a c d", d=3).with_constants({1: np.ones((3, 4))}),
+    "PLT305 two constants": lambda: plait.compile("a b, b c, c d -> a d").with_constants(
+        {0: np.ones((2, 3)), 1: np.ones((4, 5))}
+    ),
+    "PLT305 a constant and a tensor": lambda: compiled_with_constant().einsum(np.ones((2, 4))),
+    "PLT215 a pattern with constants in a sequence": lambda: compiled_with_constant() >> plait.compile("a c -> c a"),
     "PLT301 a limit": lambda: einsum_with_options(memory_limit=2.5),
     "PLT201 a comma in a weight": lambda: MixSpec.read("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
     "PLT201 a group in a weight": lambda: MixSpec.read("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
@@ -296,6 +307,11 @@ def call_with_plan(pattern, *shapes, **sizes):
     }
     with plait.options(contract=plans[pattern]):
         return plait.einsum(*[np.zeros(shape) for shape in shapes], pattern, **sizes)
+
+
+def compiled_with_constant():
+    """Return a pattern of two matrices, the second of which is constant."""
+    return plait.compile("a b, b c -> a c").with_constants({1: np.ones((3, 4))})
 
 
 def call_without_package(package, call):

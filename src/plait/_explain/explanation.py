@@ -7,9 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from plait._executor.compile import add_error_context, check_and_solve, lower_pattern, sizes_to_ints
+from plait._executor.constants import PatternOfTensors, plan_with_constants_for_explain
 from plait._executor.contraction import contraction_reason_and_dtype_for_explain
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
-from plait._executor.einsum_options import check_implicit_sums, options_with_path_of_plan
+from plait._executor.einsum_options import (
+    DEFAULT_OPTIONS,
+    OptionValues,
+    check_implicit_sums,
+    options_with_path_of_plan,
+)
 from plait._executor.large.specialize import repeat_copy_note_for_explain, techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
 from plait._executor.pipeline import PatternAndSizes, fuse_stages_for_shapes, output_shape, run_stages
@@ -118,7 +124,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     int_sizes = sizes_to_ints(pattern, sizes)
     try:
         if operation == "einsum" and len(shapes) > 1:
-            return _explain_einsum("einsum", pattern, exact_shapes, int_sizes, shapes)
+            return _explain_einsum("einsum", pattern, exact_shapes, int_sizes, shapes, CURRENT_OPTIONS.get())
         reduction_name = check_reduction_name(reduction) if operation == "reduce" else ""
         plan = lower_pattern(
             operation, pattern, tuple([len(shape) for shape in exact_shapes]), tuple(int_sizes), reduction_name
@@ -142,17 +148,25 @@ def explain_equation(equation: str, shapes: Sequence[Any]) -> Explanation:
     """Return the plan of a classical equation of several tensors, which stretches length 1 of its letters."""
     exact_shapes = [exact_shape(shape, number) for number, shape in enumerate(shapes)]
     try:
-        return _explain_einsum(CLASSICAL_EINSUM, equation, exact_shapes, {}, shapes)
+        return _explain_einsum(CLASSICAL_EINSUM, equation, exact_shapes, {}, shapes, CURRENT_OPTIONS.get())
     except PlaitError as error:
         add_error_context(error, equation, exact_shapes, {})
         raise
 
 
 def _explain_einsum(
-    form: str, text: str, shapes: list[tuple[int, ...]], int_sizes: dict[str, int], tensors: Sequence[Any]
+    form: str,
+    text: str,
+    shapes: list[tuple[int, ...]],
+    int_sizes: dict[str, int],
+    tensors: Sequence[Any],
+    options: OptionValues | None,
 ) -> Explanation:
-    """Return the plan of an einsum of several tensors, in the named form or in the classical one."""
-    found = _explained_einsum(form, text, shapes, int_sizes, tensors)
+    """Return the plan of an einsum of several tensors, in the named form or in the classical one.
+
+    ``tensors`` are what the caller gives for shapes; if all are tensors, their types decide about the plan.
+    """
+    found = _explained_einsum(form, text, shapes, int_sizes, tensors, options)
     table = format_plan("einsum", found.steps, found.lines, list(int_sizes.values()))
     solved = found.steps.solved
     return Explanation(
@@ -167,14 +181,18 @@ def _explain_einsum(
 
 
 def _explained_einsum(
-    form: str, text: str, shapes: list[tuple[int, ...]], int_sizes: dict[str, int], tensors: Sequence[Any]
+    form: str,
+    text: str,
+    shapes: list[tuple[int, ...]],
+    int_sizes: dict[str, int],
+    tensors: Sequence[Any],
+    options: OptionValues | None,
 ) -> _ExplainedEinsum:
     """Return what is shown of an einsum.
 
     For shapes without tensors, the plan is the one for NumPy; for tensors, the one for their framework.
     """
     solved = check_and_solve(form, text, tuple([len(shape) for shape in shapes]), tuple(int_sizes))
-    options = CURRENT_OPTIONS.get()
     check_implicit_sums(solved, options)
     flat = [size for shape in shapes for size in shape]
     slots = compute_all_slots(solved, solved.size_ops, flat, int_sizes)
@@ -192,6 +210,49 @@ def _explained_einsum(
         notes = [*format_path_table(path_lines), *notes]
     saved = ContractionPlan(str(solved.tree), shapes, contraction.path, named_lengths(solved, slots))
     return _ExplainedEinsum(plan, lines, notes, costs, path_lines, saved)
+
+
+def explain_with_constants(
+    text: str, equation: str | None, sizes: dict[str, int], operands: Sequence[Any], constants: dict[int, Any]
+) -> Explanation:
+    """Implement `plait.PatternWithConstants.explain`; ``operands`` are shapes or tensors, the constants included."""
+    shapes = tuple([exact_shape(shape, number) for number, shape in enumerate(operands)])
+    if not all(hasattr(operand, "dtype") for operand in operands):
+        operands = shapes  # the plan is the one for NumPy, also of the constants
+    form, pattern = ("einsum", text) if equation is None else (CLASSICAL_EINSUM, equation)
+    whole = explain_equation(equation, operands) if equation is not None else explain(text, *operands, **sizes)
+    options = CURRENT_OPTIONS.get()
+    plan = plan_with_constants_for_explain(form, pattern, sizes, operands, shapes, tuple(constants), options)
+    numbers = ", ".join(map(str, constants)) or "none"
+    title = f"{whole.text.partition(chr(10))[0]}   constant: tensor{'s' * (len(constants) > 1)} {numbers}"
+    rest = whole.text.partition("\n")[2]
+    if plan is None or len(constants) == len(operands):
+        head = "each call:" if plan is None else "once, and a copy for each call:"
+        return replace(whole, text=f"{title}\n{head}\n{rest}", plan=None)
+    inner_options = (options or DEFAULT_OPTIONS)._replace(contract="auto", strict=False)
+    shape_by_number, tensor_by_number = dict(enumerate(shapes)), dict(enumerate(operands))
+    parts = []
+    for number, group in enumerate(plan.groups, len(operands)):
+        parts.append(_explain_part(group, shape_by_number, tensor_by_number, inner_options))
+        shape_by_number[number] = parts[-1].lines[-1].shape
+        tensor_by_number[number] = operands[group.numbers[0]]  # of the same framework and element type
+    call_options = inner_options if plan.path is None else inner_options._replace(contract=plan.path)
+    call = _explain_part(plan.call, shape_by_number, tensor_by_number, call_options)
+    texts = [title, "once:", *[part.text for part in parts], "each call:", call.text]
+    lines = [line for part in (*parts, call) for line in part.lines]
+    return Explanation("einsum", "\n".join(texts), lines, call.costs, path_lines=call.path_lines)
+
+
+def _explain_part(
+    part: PatternOfTensors, shapes: dict[int, Any], tensors: dict[int, Any], options: OptionValues
+) -> Explanation:
+    """Return the plan of a part of an einsum with constants."""
+    text, sizes = part.stage
+    part_shapes = [shapes[number] for number in part.numbers]
+    if len(part_shapes) == 1:
+        return explain(text, *part_shapes, **dict(sizes))
+    part_tensors = [tensors[number] for number in part.numbers]
+    return _explain_einsum("einsum", text, part_shapes, dict(sizes), part_tensors, options)
 
 
 def explain_pipeline(title: str, stages: tuple[PatternAndSizes, ...], shapes: Sequence[Any]) -> Explanation:

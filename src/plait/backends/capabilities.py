@@ -193,6 +193,9 @@ class ContractionFunctions(NamedTuple):
             shape, if the framework can; dimension ``i`` of the product is dimension ``order[i]`` of the memory.
         wrap: wraps the function of a whole contraction, for example to cast its operands and its result.
         long_sum_casts: the conversions for long sums in single precision; ``None`` if sums need no wider type.
+        to_compute_dtype: casts a tensor of floats to the element type in which the whole contraction is computed, so
+            that a part of it can be computed alone; ``None`` if it cannot.
+        to_result_dtype: casts a tensor of floats from that type to the one of the result.
     """
 
     einsum: Callable[..., Any]
@@ -208,3 +211,5 @@ class ContractionFunctions(NamedTuple):
     build_matmul_with_output_order: Callable[[Sequence[int], Sequence[int]], ProductFunction] | None = None
     wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = identity
     long_sum_casts: LongSumCasts | None = None
+    to_compute_dtype: UnaryFunction | None = None
+    to_result_dtype: UnaryFunction = identity

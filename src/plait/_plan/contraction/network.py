@@ -34,6 +34,32 @@ def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool =
     If ``across``, axes of different dimensions may be coalesced, which requires a reshape. If nothing is summed, they
     are not, since an elementwise product needs no reshape.
     """
+    *tensor_dims, output = dimensions_of_long_axes(solved, slots)
+    is_sum = {*_flatten(_flatten(tensor_dims))} > {*_flatten(output)}
+    groups = group_adjacent_axes([*tensor_dims, output], across=across and is_sum)
+    numbers = {group[0]: number for number, group in enumerate(groups)}
+    terms = [tuple([numbers[axis] for axis in _flatten(dims) if axis in numbers]) for dims in (*tensor_dims, output)]
+    length = [slots[slot] for slot in solved.slots].__getitem__
+    return TensorNetwork(
+        terms=tuple(terms[:-1]),
+        output=terms[-1],
+        labels=tuple([" ".join([solved.labels[axis] for axis in group]) for group in groups]),
+        sizes=tuple([prod(map(length, group)) for group in groups]),
+        shapes=_shapes_of_tensors(solved, slots),
+        result_shape=tuple([prod(map(length, axes)) for axes in solved.output]),
+    )
+
+
+def build_network_of_single_axes(solved: SolvedPattern, slots: Sequence[int]) -> TensorNetwork:
+    """Return the network of a solved einsum without coalescing, in which axes have their numbers in the pattern."""
+    *terms, output = [tuple(_flatten(dims)) for dims in dimensions_of_long_axes(solved, slots)]
+    sizes = tuple([slots[slot] for slot in solved.slots])
+    result_shape = tuple([prod([sizes[axis] for axis in axes]) for axes in solved.output])
+    return TensorNetwork(tuple(terms), output, solved.labels, sizes, _shapes_of_tensors(solved, slots), result_shape)
+
+
+def dimensions_of_long_axes(solved: SolvedPattern, slots: Sequence[int]) -> list[Dims]:
+    """Return the dimensions of each tensor, and then those of the result, without the axes of length 1."""
     is_not_unit = {axis for axis, slot in enumerate(solved.slots) if slots[slot] != 1}.__contains__
     tensor_dims: list[Dims] = []
     position = 0
@@ -43,18 +69,11 @@ def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool =
             long_dims.append(() if slots[position] == 1 else tuple(filter(is_not_unit, axes)))
             position += 1
         tensor_dims.append(tuple(long_dims))
-    output = tuple([tuple(filter(is_not_unit, axes)) for axes in solved.output])
-    is_sum = {*_flatten(_flatten(tensor_dims))} > {*_flatten(output)}
-    groups = group_adjacent_axes([*tensor_dims, output], across=across and is_sum)
-    numbers = {group[0]: number for number, group in enumerate(groups)}
-    terms = [tuple([numbers[axis] for axis in _flatten(dims) if axis in numbers]) for dims in (*tensor_dims, output)]
-    length = [slots[slot] for slot in solved.slots].__getitem__
+    tensor_dims.append(tuple([tuple(filter(is_not_unit, axes)) for axes in solved.output]))
+    return tensor_dims
+
+
+def _shapes_of_tensors(solved: SolvedPattern, slots: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of the tensors, which are the first slots."""
     ends = accumulate(solved.ranks)
-    return TensorNetwork(
-        terms=tuple(terms[:-1]),
-        output=terms[-1],
-        labels=tuple([" ".join([solved.labels[axis] for axis in group]) for group in groups]),
-        sizes=tuple([prod(map(length, group)) for group in groups]),
-        shapes=tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)]),
-        result_shape=tuple([prod(map(length, axes)) for axes in solved.output]),
-    )
+    return tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)])
