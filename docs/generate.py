@@ -203,6 +203,10 @@ REMEDIES = {
         "An axis has different coordinates in two labelled arrays.",
         "Align them first, as by `xarray.align`, or drop the coordinates.",
     ),
+    "PLT518": (
+        "A tensor was written to in a block of `plait.share_intermediates`, after an einsum of it.",
+        "Write to it outside of the block, or write to a copy.",
+    ),
     "PLT516": (
         "`out`, `dtype`, `casting` or `order` of a classical einsum has a wrong value, or asks for a forbidden cast.",
         'Correct the value; for a cast pass `casting="same_kind"` or `"unsafe"`, or convert the array.',

@@ -49,7 +49,18 @@ PUBLIC_NAMES = sorted(
             "compile",
             "einsum",
         ),
-        *("errors", "explain", "options", "pack", "parse_shape", "rearrange", "reduce", "repeat", "unpack", "view"),
+        *(
+            "errors",
+            "explain",
+            "options",
+            "pack",
+            "parse_shape",
+            "rearrange",
+            "reduce",
+            "repeat",
+            "share_intermediates",
+        ),
+        *("unpack", "view"),
     ]
 )
 

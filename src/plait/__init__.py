@@ -7,6 +7,7 @@ from plait._api import asnumpy, einsum, explain, pack, parse_shape, rearrange, r
 from plait._caches import cache_clear
 from plait._executor.cache import cache_info
 from plait._executor.options import options
+from plait._executor.sharing import share_intermediates
 from plait._pattern import Pattern, PatternPipeline, compile
 from plait.errors import (
     AxisError,
@@ -43,6 +44,7 @@ __all__ = [
     "rearrange",
     "reduce",
     "repeat",
+    "share_intermediates",
     "unpack",
     "view",
 ]

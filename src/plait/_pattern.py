@@ -515,10 +515,10 @@ class Pattern(PatternMethods):
 
         Examples:
             >>> import numpy as np, plait
-            >>> u, v = np.ones((300, 4)), np.ones((4, 300))
-            >>> low_rank = plait.compile("b i, i r, r j -> b j").with_constants({1: u, 2: v})
-            >>> low_rank.einsum(np.ones((5, 300))).shape
-            (5, 300)
+            >>> u, v = np.ones((300, 40)), np.ones((40, 20))
+            >>> product = plait.compile("b i, i r, r j -> b j").with_constants({1: u, 2: v})
+            >>> product.einsum(np.ones((5, 300))).shape
+            (5, 20)
         """
         try:
             pattern: PatternWithConstants = import_pattern_with_constants()(self, constants)

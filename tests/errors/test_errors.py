@@ -267,6 +267,7 @@ FAILING_CALLS = {
     "PLT516 a cast": lambda: plait.einsum("ij->i", np.zeros((2, 3)), dtype="int32"),
     "PLT516 a cast of the result": lambda: plait.einsum("ij->i", np.zeros((2, 3)), out=np.zeros(2, "float32")),
     "PLT516 an order": lambda: plait.einsum("ij->i", np.zeros((2, 3)), order="W"),
+    "PLT518 an operand": lambda: write_while_sharing(0),
     # PLT6: warnings
     "PLT601 a misspelt axis": lambda: plait.einsum(np.zeros((2, 3)), np.zeros((4, 3)), "h channel, w chanel -> h w"),
     "PLT602 a word": lambda: plait.einsum("...vec, ...vec -> ...", ARRAY, ARRAY),
@@ -307,6 +308,15 @@ def call_with_plan(pattern, *shapes, **sizes):
     }
     with plait.options(contract=plans[pattern]):
         return plait.einsum(*[np.zeros(shape) for shape in shapes], pattern, **sizes)
+
+
+def write_while_sharing(number):
+    """Write into an operand between two contractions that share their results."""
+    tensors = [torch.ones(2, 3), torch.ones(3, 4), torch.ones(4, 5)]
+    with plait.share_intermediates():
+        for _ in range(2):
+            plait.einsum(*tensors, "a b, b c, c d -> a d")
+            tensors[number].zero_()
 
 
 def compiled_with_constant():

@@ -38,7 +38,7 @@ U, V, W, X = array(30, 20), array(20, 3, seed=1), array(3, 7, seed=2), array(50,
 @pytest.fixture
 def einsum_shapes(monkeypatch):
     """The shapes of the operands of every part of an einsum with constants that is computed."""
-    seen, build = [], constants_module._build_einsum
+    seen, build = [], constants_module.build_einsum
 
     def watched(stage, tensors, options):
         function = build(stage, tensors, options)
@@ -49,7 +49,7 @@ def einsum_shapes(monkeypatch):
 
         return call
 
-    monkeypatch.setattr(constants_module, "_build_einsum", watched)
+    monkeypatch.setattr(constants_module, "build_einsum", watched)
     return seen
 
 

@@ -6,16 +6,16 @@ any other einsum.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import index
 from typing import Any, NamedTuple
 
 from plait._caches import clearable_lru_cache
-from plait._executor.cache import lookup, shape_for_cache_key_or_error, types_shapes_and_dtypes
+from plait._executor.cache import shape_for_cache_key_or_error, types_shapes_and_dtypes
 from plait._executor.compile import check_and_solve
 from plait._executor.contraction import contraction_functions_for_tensors
+from plait._executor.derived_patterns import PatternWriter, build_einsum, functions_with_casts, needs_casts
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.einsum_options import (
     DEFAULT_OPTIONS,
@@ -25,17 +25,15 @@ from plait._executor.einsum_options import (
 )
 from plait._executor.pipeline import PatternAndSizes, solve_for_shapes
 from plait._executor.tensors import shape_of_tensor
-from plait._notation.parser import normalize_name, parse
+from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis
 from plait._plan.contraction.hoisting import HoistedGroup, choose_hoisting
 from plait._plan.contraction.network import build_network_of_single_axes, dimensions_of_long_axes
 from plait._plan.contraction.paths import Path
 from plait._shapes.sizes import compute_all_slots
-from plait._shapes.solver import Dims, SolvedPattern
-from plait.backends.capabilities import ContractionFunctions
+from plait._shapes.solver import Dims
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 from plait.backends.interface import Backend
-from plait.backends.reduction_rules import is_low_precision
 from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import make_error, short_repr
 
@@ -136,7 +134,7 @@ def build_call_with_constants(
     if plan is None:
         return None
     backend = common_backend(types)
-    casts = _functions_with_casts(types, dtypes)
+    casts = functions_with_casts(types, dtypes)
     inner_options = _options_without_path(options)
     tensors: dict[int, Any] = dict(enumerate(operands))
     with backend.outside_of_traces():
@@ -144,17 +142,17 @@ def build_call_with_constants(
             members = [tensors[member] for member in group.numbers]
             if casts is not None and casts.to_compute_dtype is not None:
                 members = [casts.to_compute_dtype(member) for member in members]
-            tensors[number] = _build_einsum(group.stage, members, inner_options)(*members)
+            tensors[number] = build_einsum(group.stage, members, inner_options)(*members)
         if {*plan.call.numbers}.isdisjoint({*range(len(operands))} - {*constants}):
             members = [tensors[number] for number in plan.call.numbers]
-            result = _build_einsum(plan.call.stage, members, inner_options)(*members)
+            result = build_einsum(plan.call.stage, members, inner_options)(*members)
             if casts is not None:
                 result = casts.to_result_dtype(result)
             return _copy_function(backend.for_any_type(), result)
     if plan.path is not None:
         inner_options = (inner_options or DEFAULT_OPTIONS)._replace(contract=plan.path)
     call_operands = [tensors[number] for number in plan.call.numbers]
-    contract = _build_einsum(plan.call.stage, call_operands, inner_options)
+    contract = build_einsum(plan.call.stage, call_operands, inner_options)
     others = [number for number in range(len(operands)) if number not in constants]
     place_by_number = {number: place for place, number in enumerate(plan.call.numbers)}
     bound = _bind(contract, call_operands, [place_by_number[number] for number in others])
@@ -183,8 +181,8 @@ def plan_with_constants(
         return None
     backend = common_backend(types)
     functions = contraction_functions_for_tensors(types, dtypes)
-    can_cast = _functions_with_casts(types, dtypes) is not None
-    if _needs_casts(dtypes) and not can_cast:
+    can_cast = functions_with_casts(types, dtypes) is not None
+    if needs_casts(dtypes) and not can_cast:
         return None
     can_sum_alone = all(backend.kind(dtype) in ("floating", "complex") for dtype in dtypes)
     costs = EINSUM_ONLY_COSTS if functions is None else functions.costs
@@ -214,7 +212,7 @@ def plan_for_shapes(
     if not groups and len(constants) < len(shapes):
         return None
     *dims_of_tensors, output = dimensions_of_long_axes(solved, slots)
-    writer = _PatternWriter(solved, network.sizes)
+    writer = PatternWriter(solved, network.sizes)
     written_groups = [
         PatternOfTensors(
             group.members,
@@ -254,22 +252,6 @@ def version_functions(tensors: Sequence[Any]) -> list[tuple[Callable[[Any], int 
     return [(backend_for_type(cls).version, tensor) for cls, tensor in zip(types, tensors, strict=True)]
 
 
-def _needs_casts(dtypes: tuple[Any, ...]) -> bool:
-    """Whether a part of the contraction alone would be computed in another element type than the whole."""
-    return any(dtype != dtypes[0] or is_low_precision(dtype) or str(dtype).endswith("complex32") for dtype in dtypes)
-
-
-def _functions_with_casts(types: tuple[type, ...], dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
-    """Return the functions with the casts that a part of a contraction needs; ``None`` if it needs or has none."""
-    if not _needs_casts(dtypes):
-        return None
-    functions = contraction_functions_for_tensors(types, dtypes)
-    backend = common_backend(types)
-    if functions is None or functions.to_compute_dtype is None:
-        return None
-    return functions if any(backend.kind(dtype) in ("floating", "complex") for dtype in dtypes) else None
-
-
 def _options_without_path(options: OptionValues | None) -> OptionValues | None:
     """Return the options of the parts of a contraction, whose implicit sums are checked on the whole."""
     if options is None:
@@ -277,15 +259,6 @@ def _options_without_path(options: OptionValues | None) -> OptionValues | None:
     contract = options.contract if isinstance(options.contract, (str, float)) or callable(options.contract) else "auto"
     options = options._replace(strict=False, contract=contract)
     return None if options == DEFAULT_OPTIONS else options
-
-
-def _build_einsum(stage: PatternAndSizes, tensors: Sequence[Any], options: OptionValues | None) -> Callable[..., Any]:
-    """Return the callable of an einsum in the named form for tensors like these."""
-    text, sizes = stage
-    function: Callable[..., Any] = lookup(
-        "einsum", text, *types_shapes_and_dtypes(tensors), options, **dict(sizes)
-    ).build()
-    return function
 
 
 def _bind(function: Callable[..., Any], operands: Sequence[Any], places: Sequence[int]) -> Callable[..., Any]:
@@ -313,35 +286,3 @@ def _copy_function(backend: Backend, result: Any) -> Callable[[], Any]:
 def _dims_of_group(group: HoistedGroup) -> Dims:
     """Return the dimensions of the result of a group, of one axis each."""
     return tuple([(axis,) for axis in group.axes])
-
-
-class _PatternWriter:
-    """Writes patterns whose axes are those of a solved pattern, with its names where it has names."""
-
-    def __init__(self, solved: SolvedPattern, lengths: Sequence[int]) -> None:
-        self._lengths = lengths
-        counts = Counter(chain(*chain(*solved.inputs), *solved.output))
-        taken = {*solved.labels}
-        self._names: list[str] = []
-        for axis, label in enumerate(solved.labels):
-            name = label
-            if not label.isidentifier() or normalize_name(label) != label:
-                name = "axis0"  # the pattern has a number, an ellipsis, or a letter that is no name
-            elif counts[axis] == 1:
-                name = f"{label}0"  # a name with a digit gives no warning that it may be misspelt
-            while name != label and name in taken:
-                name = f"{name.rstrip('0123456789')}{int(name[len(name.rstrip('0123456789')) :]) + 1}"
-            taken.add(name)
-            self._names.append(name)
-
-    def write(self, inputs: Sequence[Dims], output: Dims) -> PatternAndSizes:
-        """Return the pattern of tensors with these dimensions, and the sizes that it needs."""
-        left = ", ".join(map(self._write_term, inputs))
-        grouped = {axis for axes in chain(*inputs) if len(axes) > 1 for axis in axes}
-        sizes = tuple([(self._names[axis], self._lengths[axis]) for axis in sorted(grouped)])
-        return f"{left} -> {self._write_term(output)}".rstrip(), sizes
-
-    def _write_term(self, dims: Dims) -> str:
-        """Return the part of a pattern for one tensor."""
-        texts = [" ".join([self._names[axis] for axis in axes]) or "1" for axes in dims]
-        return " ".join([f"({text})" if len(axes) > 1 else text for text, axes in zip(texts, dims, strict=True)])

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from math import inf
 from operator import index
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plait._caches import clearable_lru_cache
 from plait._notation.equation import PATTERN_LAST_HINT, find_word_like_name
@@ -21,15 +21,22 @@ from plait._shapes.sizes import to_exact_size
 from plait._shapes.solver import SolvedPattern
 from plait.errors import AxisWarning, PlaitError, make_error, short_repr
 
+if TYPE_CHECKING:
+    from plait._executor.sharing import SharedResults
+
 
 class OptionValues(NamedTuple):
-    """The values of all options; ``backend_kwargs`` are passed to the framework's own einsum."""
+    """The values of all options.
+
+    ``backend_kwargs`` are passed to the framework's own einsum; ``shared`` are the results of `share_intermediates`.
+    """
 
     contract: Any = "auto"  # a `PathOrAlgorithm`; or a `ContractionPlan`, until `options_with_path_of_plan` replaces it
     memory_limit: int | None = None
     strict: bool = False
     kernels: bool = True
     backend_kwargs: tuple[tuple[str, Any], ...] = ()
+    shared: SharedResults | None = None
 
     @property
     def requests_path(self) -> bool:

@@ -97,23 +97,35 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         )
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
-        from plait._executor.einsum_options import DEFAULT_OPTIONS
-
-        before = CURRENT_OPTIONS.get()
-        chosen = (before or DEFAULT_OPTIONS)._replace(**self._given)
-        _OUTER_OPTIONS.set((*_OUTER_OPTIONS.get(), before))
-        CURRENT_OPTIONS.set(None if chosen == DEFAULT_OPTIONS else chosen)
+        enter_options(lambda options: options._replace(**self._given))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        *outer, before = _OUTER_OPTIONS.get()
-        _OUTER_OPTIONS.set(tuple(outer))
-        CURRENT_OPTIONS.set(before)
+        exit_options()
 
     def __repr__(self) -> str:
         return f"plait.options({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
+
+
+def enter_options(change: Callable[[OptionValues], OptionValues]) -> None:
+    """Change the options of the context until `exit_options` is called."""
+    from plait._executor.einsum_options import DEFAULT_OPTIONS
+
+    before = CURRENT_OPTIONS.get()
+    chosen = change(before or DEFAULT_OPTIONS)
+    _OUTER_OPTIONS.set((*_OUTER_OPTIONS.get(), before))
+    CURRENT_OPTIONS.set(None if chosen == DEFAULT_OPTIONS else chosen)
+
+
+def exit_options() -> tuple[OptionValues | None, OptionValues | None]:
+    """Restore the options before the last `enter_options`; return those that end, and the restored ones."""
+    ended = CURRENT_OPTIONS.get()
+    *outer, before = _OUTER_OPTIONS.get()
+    _OUTER_OPTIONS.set(tuple(outer))
+    CURRENT_OPTIONS.set(before)
+    return ended, before
 
 
 def options_with_backend_kwargs(options: OptionValues | None, **kwargs: Any) -> OptionValues | None:

@@ -1,0 +1,260 @@
+"""Einsums inside `plait.share_intermediates`: step by step along the contraction path, with the results of other calls.
+
+The key of a result is what was contracted: the objects, sorted by ``id``, and which axes they share and keep, as
+numbers. Axes that are adjacent in all operands and in the result count as one. So neither the names of the axes, nor
+the order of the operands, nor how another call divides a dimension makes a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from math import prod
+from typing import Any, NamedTuple
+
+from plait._caches import clearable_lru_cache
+from plait._executor.cache import lookup, shape_for_cache_key_or_error, types_shapes_and_dtypes
+from plait._executor.compile import build_callable, check_and_solve
+from plait._executor.contraction import contraction_functions_for_tensors
+from plait._executor.derived_patterns import PatternWriter, build_einsum, functions_with_casts, needs_casts
+from plait._executor.einsum_options import (
+    DEFAULT_OPTIONS,
+    OptionValues,
+    check_implicit_sums,
+    options_with_path_of_plan,
+)
+from plait._executor.sharing import SharedResults
+from plait._plan.contraction.network import build_network, dimensions_of_long_axes
+from plait._plan.contraction.paths import Step, numbered_steps
+from plait._plan.contraction.search import find_path_if_needed
+from plait._shapes.coalesce import group_adjacent_axes
+from plait._shapes.sizes import compute_all_slots
+from plait._shapes.solver import Axes, Dims
+from plait.backends.costs import EINSUM_ONLY_COSTS
+from plait.backends.interface import Backend
+from plait.backends.registry import backend_for_type, common_backend
+from plait.errors import make_error
+
+
+class SharedPlan(NamedTuple):
+    """The steps of an einsum, each of which gives one result.
+
+    Attributes:
+        steps: the numbers of the operands of each step; the results are numbered after the tensors.
+        kept: the axes that the result of each step keeps.
+        dims: the dimensions of each tensor, and then those of the result of all.
+        writer: writes the pattern of a step.
+        lengths: the length of each axis.
+    """
+
+    steps: tuple[Step, ...]
+    kept: tuple[frozenset[int], ...]
+    dims: tuple[Dims, ...]
+    writer: PatternWriter
+    lengths: tuple[int, ...]
+
+
+class _Operand(NamedTuple):
+    """A tensor or a result, and its dimensions in the axes of the call; a dimension of length 1 has none."""
+
+    tensor: Any
+    dims: Dims
+
+
+def contract_with_shared_results(
+    form: str, text: str, sizes: dict[str, int], tensors: Sequence[Any], options: OptionValues
+) -> Any:
+    """Return the result of an einsum whose sizes are all known, in a block of `plait.share_intermediates`.
+
+    Args:
+        form: The operation of the cache: the named or the classical form.
+        text: The pattern or the equation.
+        sizes: The given sizes.
+        tensors: The operands.
+        options: The options of the call, which have a store of shared results.
+
+    Raises:
+        BackendError: PLT518, an operand was written after an earlier call.
+    """
+    store = options.shared
+    inner_options: OptionValues | None = options._replace(shared=None)
+    if inner_options == DEFAULT_OPTIONS:
+        inner_options = None
+    types, shapes, dtypes = types_shapes_and_dtypes(tensors)
+    plan = None
+    if store is not None and not store.is_closed and len(tensors) > 2:
+        backends = [backend_for_type(cls) for cls in types]
+        versions = [backend.version(tensor) for backend, tensor in zip(backends, tensors, strict=True)]
+        if None not in versions:
+            try:
+                shapes = shape_for_cache_key_or_error(form, types, shapes, (dtypes, inner_options), sizes)
+                plan = plan_shared_contraction(form, text, tuple(sizes.items()), types, shapes, dtypes, inner_options)
+            except TypeError:  # they are no key of a cache
+                plan = None
+    if store is None or plan is None:
+        return _contract_plainly(form, text, sizes, tensors, inner_options)
+    for number, (tensor, version) in enumerate(zip(tensors, versions, strict=True)):
+        _check_operand(store, number, tensor, version)
+    return _contract(store, plan, tensors, common_backend(types), dtypes, kernels=options.kernels)
+
+
+def _contract_plainly(
+    form: str, text: str, sizes: dict[str, int], tensors: Sequence[Any], options: OptionValues | None
+) -> Any:
+    """Return the result of an einsum as outside of any block."""
+    types, shapes, dtypes = types_shapes_and_dtypes(tensors)
+    try:
+        call = lookup(form, text, types, shapes, dtypes, options, **sizes).build()
+    except TypeError:  # no key of the cache
+        call = build_callable(form, text, types, tuple(map(tuple, shapes)), (dtypes, options), sizes)
+    return call(*tensors)
+
+
+@clearable_lru_cache(maxsize=512)
+def plan_shared_contraction(
+    form: str,
+    text: str,
+    sizes: tuple[tuple[str, int], ...],
+    types: tuple[type, ...],
+    shapes: tuple[tuple[int, ...], ...],
+    dtypes: tuple[Any, ...],
+    options: OptionValues | None,
+) -> SharedPlan | None:
+    """Return the steps of an einsum; ``None`` if it has no intermediate results, or must not be divided."""
+    if options is not None and (options.memory_limit is not None or options.backend_kwargs):
+        return None
+    if needs_casts(dtypes) and functions_with_casts(types, dtypes) is None:
+        return None
+    solved = check_and_solve(form, text, tuple(map(len, shapes)), tuple([name for name, _ in sizes]))
+    check_implicit_sums(solved, options)
+    slots = compute_all_slots(solved, solved.size_ops, [*chain(*shapes)], dict(sizes))
+    options = options_with_path_of_plan(options, solved, slots)
+    functions = contraction_functions_for_tensors(types, dtypes)
+    costs = EINSUM_ONLY_COSTS if functions is None else functions.costs
+    contract = "auto" if options is None else options.contract
+    path = find_path_if_needed(build_network(solved, slots), contract, None, costs)
+    steps = tuple(numbered_steps(path, len(shapes)))
+    if len(steps) < 2 or min(map(len, steps)) < 2:  # a step of one tensor may give a view, or another element type
+        return None
+    *dims, output = dimensions_of_long_axes(solved, slots)
+    needed = [frozenset(chain(*tensor_dims)) for tensor_dims in dims]  # the axes of each tensor, and of each result
+    remaining = dict(enumerate(needed))
+    result_axes = frozenset(chain(*output))
+    for step in steps:
+        axes = frozenset(chain(*[remaining.pop(number) for number in step]))
+        kept = axes & result_axes.union(*remaining.values())
+        remaining[len(needed)] = kept
+        needed.append(kept)
+    lengths = tuple([slots[slot] for slot in solved.slots])
+    return SharedPlan(steps, tuple(needed[len(dims) :]), (*dims, output), PatternWriter(solved, lengths), lengths)
+
+
+def _check_operand(store: SharedResults, number: int, tensor: Any, version: int | None) -> None:
+    """Keep an operand and its version, or raise PLT518 if it was written since an earlier call."""
+    if version is None:
+        return
+    _, first_version = store.operands.setdefault(id(tensor), (tensor, version))
+    if first_version != version:
+        message = (
+            f"tensor {number} was written to after an einsum of it in this block of share_intermediates, whose results "
+            "are kept; write to it outside of the block, or to a copy"
+        )
+        raise make_error("PLT518", message)
+
+
+def _contract(
+    store: SharedResults,
+    plan: SharedPlan,
+    tensors: Sequence[Any],
+    backend: Backend,
+    dtypes: tuple[Any, ...],
+    *,
+    kernels: bool,
+) -> Any:
+    """Return the result of all steps; those but the last are looked up in the store, or added to it."""
+    options = None if kernels else DEFAULT_OPTIONS._replace(kernels=False)
+    casts = functions_with_casts(tuple(map(type, tensors)), dtypes)
+    operands = [_Operand(tensor, dims) for tensor, dims in zip(tensors, plan.dims, strict=False)]
+    *steps, last = zip(plan.steps, plan.kept, strict=True)
+    with backend.outside_of_traces():
+        if casts is not None and casts.to_compute_dtype is not None:
+            for number, operand in enumerate(operands):
+                key = ("cast", id(operand.tensor), *sorted({*map(str, dtypes)}))
+                found = _find(store, key)
+                if found is None:
+                    found = casts.to_compute_dtype(operand.tensor)
+                    _keep(store, key, found)
+                operands[number] = operand._replace(tensor=found)
+        for step, kept in steps:
+            operands.append(_contract_step(store, plan, [operands[number] for number in step], kept, options))
+    members = [operands[number] for number in last[0]]
+    stage = plan.writer.write([operand.dims for operand in members], plan.dims[-1])
+    last_tensors = [operand.tensor for operand in members]
+    result = build_einsum(stage, last_tensors, options)(*last_tensors)
+    return result if casts is None else casts.to_result_dtype(result)
+
+
+def _contract_step(
+    store: SharedResults,
+    plan: SharedPlan,
+    operands: Sequence[_Operand],
+    kept: frozenset[int],
+    options: OptionValues | None,
+) -> _Operand:
+    """Return the result of a step that is not the last, from the store if it is there."""
+    key, ordered, dims = min(
+        [_describe_step(choice, kept, plan.lengths) for choice in _orders_by_id(operands)], key=lambda found: found[0]
+    )
+    full_key = (*key, tuple([id(operand.tensor) for operand in ordered]), options is None)
+    found = _find(store, full_key)
+    if found is None:
+        tensors = [operand.tensor for operand in ordered]
+        stage = plan.writer.write([operand.dims for operand in ordered], dims)
+        found = build_einsum(stage, tensors, options)(*tensors)
+        _keep(store, full_key, found)
+    return _Operand(found, dims)
+
+
+def _orders_by_id(operands: Sequence[_Operand]) -> list[list[_Operand]]:
+    """Return the operands sorted by the ``id`` of their tensors; for a tensor with itself both orders."""
+    ordered = sorted(operands, key=lambda operand: id(operand.tensor))
+    if len(ordered) == 2 and ordered[0].tensor is ordered[1].tensor:
+        return [ordered, ordered[::-1]]
+    return [ordered]
+
+
+def _describe_step(
+    operands: list[_Operand], kept: frozenset[int], lengths: Sequence[int]
+) -> tuple[tuple[Any, ...], list[_Operand], Dims]:
+    """Return what a step contracts, in numbers that no name decides, the operands, and the dimensions of the result.
+
+    Axes that are adjacent everywhere are one dimension of the result.
+    """
+    terms: list[Axes] = [tuple(chain(*operand.dims)) for operand in operands]
+    output = tuple([axis for axis in dict.fromkeys(chain(*terms)) if axis in kept])
+    groups = group_adjacent_axes([*[(term,) for term in terms], (output,)])
+    number_of = {group[0]: number for number, group in enumerate(groups)}
+    numbered = tuple([tuple([number_of[axis] for axis in term if axis in number_of]) for term in terms])
+    products = tuple([prod([lengths[axis] for axis in group]) for group in groups])
+    result = tuple([axis_number for axis in output if (axis_number := number_of.get(axis)) is not None])
+    return (numbered, products, result), operands, tuple([groups[number] for number in result])
+
+
+def _find(store: SharedResults, key: Any) -> Any:
+    """Return a kept result, or ``None``; raise PLT518 if it was written."""
+    found = store.results.get(key)
+    if found is None:
+        return None
+    result, version = found
+    cls: Any = type(result)
+    if backend_for_type(cls).version(result) not in (version, None):
+        raise make_error("PLT518", "an intermediate result in this block of share_intermediates was written to")
+    return result
+
+
+def _keep(store: SharedResults, key: Any, result: Any) -> None:
+    """Keep a result, unless it is not a value, as of a trace, or the block has ended meanwhile."""
+    cls: Any = type(result)
+    version = backend_for_type(cls).version(result)
+    if version is not None and not store.is_closed:
+        store.results[key] = (result, version)
