@@ -43,28 +43,45 @@ class _CallWithVersions(NamedTuple):
     versions: tuple[int | None, ...] | None
 
 
-class _Calls(dict[Any, _CallWithVersions]):
-    """The calls of one pattern with constants; it is compared by identity."""
+class _KeptCalls:
+    """The calls of one pattern with constants, and what they have contracted once.
 
-    __slots__ = ("__weakref__",)
-    __hash__ = object.__hash__  # type: ignore[assignment]  # a dictionary has none
+    Attributes:
+        calls: the calls by types, shapes and element types of the other operands.
+        results: the results of constants, which several calls may use, as `build_call_with_constants` keeps them.
+        versions: the version of each constant of which there are results, by its place.
+    """
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+    __slots__ = ("__weakref__", "calls", "results", "versions")
 
-    def __ne__(self, other: object) -> bool:
-        return self is not other
+    def __init__(self) -> None:
+        self.calls: dict[Any, _CallWithVersions] = {}
+        self.results: dict[Any, Any] = {}
+        self.versions: dict[int, int] = {}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.calls.clear()
+        self.results.clear()
+        self.versions.clear()
+
+    def update_versions(self, versions: Sequence[int | None]) -> None:
+        """Forget everything if a constant was written; without a version, nothing is kept of it."""
+        known = {place: version for place, version in enumerate(versions) if version is not None}
+        if any(self.versions.get(place, version) != version for place, version in known.items()):
+            self.clear()
+        self.versions.update(known)
 
 
-_ALL_CALLS: weakref.WeakSet[_Calls] = weakref.WeakSet()
+_ALL_KEPT_CALLS: weakref.WeakSet[_KeptCalls] = weakref.WeakSet()
 """The calls of all patterns with constants, which `plait.cache_clear` empties."""
 
 
 @register_clear_function
-def _clear_all_calls() -> None:
+def _clear_all_kept_calls() -> None:
     """Forget what all patterns with constants have contracted."""
-    for calls in [*_ALL_CALLS]:
-        calls.clear()
+    for kept in [*_ALL_KEPT_CALLS]:
+        kept.clear()
 
 
 class PatternWithConstants:
@@ -99,14 +116,14 @@ class PatternWithConstants:
         (5, 20)
     """
 
-    __slots__ = ("__weakref__", "_calls", "_constants", "_version_functions", "pattern")
+    __slots__ = ("__weakref__", "_constants", "_kept", "_version_functions", "pattern")
     __module__ = "plait"  # so that tracebacks and pickles refer to the public name
 
     if TYPE_CHECKING:
         pattern: Any
         _constants: tuple[tuple[int, Any], ...]
         _version_functions: tuple[tuple[Callable[[Any], int | None], Any], ...]
-        _calls: _Calls
+        _kept: _KeptCalls
 
     def __init__(self, pattern: Any, constants: Mapping[int, Any]) -> None:
         checked = check_constants(pattern.text, pattern._equation, pattern.sizes, constants)
@@ -114,10 +131,10 @@ class PatternWithConstants:
             ("pattern", pattern),
             ("_constants", tuple(checked.items())),
             ("_version_functions", tuple(version_functions([*checked.values()]))),
-            ("_calls", _Calls()),
+            ("_kept", _KeptCalls()),
         ):
             object.__setattr__(self, name, value)
-        _ALL_CALLS.add(self._calls)
+        _ALL_KEPT_CALLS.add(self._kept)
 
     @property
     def constants(self) -> dict[int, Any]:
@@ -173,7 +190,7 @@ class PatternWithConstants:
         try:
             versions = tuple([version(constant) for version, constant in self._version_functions])
             key = (*(types_shapes_and_dtypes(tensors) if tensors else ()), options, _which_are_none(versions))
-            found = self._calls.get(key)
+            found = self._kept.calls.get(key)
             if found is not None and (found.versions is None or found.versions == versions):
                 call = found.call
         except Exception:  # these make no key
@@ -192,18 +209,21 @@ class PatternWithConstants:
         built = None if key is None else self._build_call(operands, options)
         if built is None:
             return self._call_plainly(options, *tensors)
-        if len(self._calls) >= MAX_CALLS_PER_PATTERN:
-            self._calls.clear()
-        self._calls[key] = built
+        if len(self._kept.calls) >= MAX_CALLS_PER_PATTERN:
+            self._kept.clear()
+        self._kept.calls[key] = built
         return built.call(*tensors)
 
     def _build_call(self, operands: list[Any], options: Any) -> _CallWithVersions | None:
         """Return the function of a call; ``None`` if the plain call must tell what is wrong."""
         versions = tuple([version(constant) for version, constant in self._version_functions])
+        self._kept.update_versions(versions)
         pairs = zip(self._constants, versions, strict=True)
         kept = tuple([number for (number, _), version in pairs if version is not None])
         try:
-            call = build_call_with_constants(*self._form_and_text(), self.pattern.sizes, operands, kept, options)
+            call = build_call_with_constants(
+                *self._form_and_text(), self.pattern.sizes, operands, kept, options, self._kept.results
+            )
         except (PlaitError, TypeError):  # no operands of this pattern, or no key of a cache
             return None
         if call is None:

@@ -41,6 +41,10 @@ def test_constants_are_contracted_once_and_again_after_a_write(built):
     v[0] = 7
     torch.testing.assert_close(pattern.einsum(x), x @ u @ v)
     assert len(built) == 6
+    u.zero_()
+    assert not pattern.einsum(x[:2]).any()  # for another shape
+    assert not pattern.einsum(x).any()
+    assert len(pattern._kept.results) == 1
 
 
 def test_a_constant_that_requires_a_gradient_is_an_operand_of_each_call(built):

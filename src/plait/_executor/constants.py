@@ -111,8 +111,9 @@ def build_call_with_constants(
     operands: Sequence[Any],
     constants: tuple[int, ...],
     options: OptionValues | None,
+    results: dict[Any, Any],
 ) -> Callable[..., Any] | None:
-    """Return the function of the other operands, with what is constant contracted now.
+    """Return the function of the other operands, with what is constant contracted.
 
     Args:
         form: The operation of the cache: the named or the classical form.
@@ -121,6 +122,7 @@ def build_call_with_constants(
         operands: All operands; those that are not constant give their types, shapes and element types.
         constants: The numbers of the constants that may be kept.
         options: The options of the call, or ``None``.
+        results: What was contracted for other calls with the same constants; new results are added.
 
     Returns:
         The function; ``None`` if nothing is contracted once.
@@ -139,10 +141,13 @@ def build_call_with_constants(
     tensors: dict[int, Any] = dict(enumerate(operands))
     with backend.outside_of_traces():
         for number, group in enumerate(plan.groups, len(operands)):
-            members = [tensors[member] for member in group.numbers]
-            if casts is not None and casts.to_compute_dtype is not None:
-                members = [casts.to_compute_dtype(member) for member in members]
-            tensors[number] = build_einsum(group.stage, members, inner_options)(*members)
+            key = (group, None if casts is None else frozenset(dtypes))
+            if key not in results:
+                members = [tensors[member] for member in group.numbers]
+                if casts is not None and casts.to_compute_dtype is not None:
+                    members = [casts.to_compute_dtype(member) for member in members]
+                results[key] = build_einsum(group.stage, members, inner_options)(*members)
+            tensors[number] = results[key]
         if {*plan.call.numbers}.isdisjoint({*range(len(operands))} - {*constants}):
             members = [tensors[number] for number in plan.call.numbers]
             result = build_einsum(plan.call.stage, members, inner_options)(*members)

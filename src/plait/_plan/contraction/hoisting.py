@@ -79,11 +79,11 @@ def choose_hoisting(
     if isinstance(optimize, tuple):
         path = normalize_path(optimize, len(network.terms))
         return _cheapest(network, [_hoisting_along_path(network, constants, alone, path, costs)])
-    candidates = [
-        _search_with_groups(network, alone, costs, optimize),
-        _search_with_groups(network, _connected_groups(network, constants, alone), costs, optimize),
-    ]
-    paths = [find_path_if_needed(network, optimize, None, costs)]
+    usual, path = _search_with_groups(network, alone, costs, optimize)
+    candidates, paths = [usual], [path]
+    connected = _connected_groups(network, constants, alone)
+    if [*connected] != [*alone]:
+        candidates.append(_search_with_groups(network, connected, costs, optimize)[0])
     if 2 < len(network.terms) <= MAX_TENSORS_FOR_EXACT_SEARCH and not callable(optimize):
         paths.append(_find_path_with_free_constants(network, constants))
     candidates += [_hoisting_along_path(network, constants, alone, path, costs) for path in paths]
@@ -120,9 +120,13 @@ def _max_hoisted_elements(network: TensorNetwork) -> int:
 
 def _fits(network: TensorNetwork, hoisting: Hoisting) -> bool:
     """Whether the hoisted results are not too large."""
-    groups = [each for each in hoisting.operands if not isinstance(each, int)]
-    elements = sum([prod([network.sizes[axis] for axis in group.axes]) for group in groups])
+    elements = sum([_size(network, each) for each in hoisting.operands if not isinstance(each, int)])
     return elements <= _max_hoisted_elements(network)
+
+
+def _size(network: TensorNetwork, group: HoistedGroup) -> int:
+    """Return the number of elements of the result of a group."""
+    return prod([network.sizes[axis] for axis in group.axes])
 
 
 def _group(network: TensorNetwork, members: Sequence[int]) -> HoistedGroup:
@@ -163,6 +167,7 @@ def _connected_groups(
                 axes |= part[1]
         parts = [*apart, (members, axes)]
     groups = [_group(network, sorted(members)) for members, _ in parts if len(members) > 1]
+    groups = [group for group in groups if _size(network, group) <= _max_hoisted_elements(network)]
     grouped = {*chain(*[group.members for group in groups])}
     return [*groups, *[group for group in alone if group.members[0] not in grouped]]
 
@@ -176,11 +181,14 @@ def _operands_with_groups(network: TensorNetwork, groups: Sequence[HoistedGroup]
 
 def _search_with_groups(
     network: TensorNetwork, groups: Sequence[HoistedGroup], costs: ContractionCosts, optimize: PathOrAlgorithm
-) -> Hoisting:
-    """Return the way in which these groups are contracted once, and the path of the rest is searched for."""
+) -> tuple[Hoisting, Path]:
+    """Return the way in which these groups are contracted once, and the path of the rest, which is searched for."""
     operands = _operands_with_groups(network, groups)
-    contraction = search_contraction(contracted_network(network, operands), costs, optimize)
-    return Hoisting(operands, None, inf if contraction is None else contraction.cost)
+    rest = contracted_network(network, operands)
+    contraction = search_contraction(rest, costs, optimize)
+    if contraction is None:
+        return Hoisting(operands, None, inf), find_path_if_needed(rest, optimize, None, costs)
+    return Hoisting(operands, None, contraction.cost), contraction.path
 
 
 def _hoisting_along_path(
@@ -194,11 +202,16 @@ def _hoisting_along_path(
     count = len(network.terms)
     members: dict[int, tuple[int, ...]] = {number: (number,) for number in constants}  # of each constant result
     remaining_steps = []
+    max_size = _max_hoisted_elements(network)
     for result, step in enumerate(numbered_steps(path, count), count):
         if all(number in members for number in step):
-            members[result] = tuple(sorted(chain(*[members.pop(number) for number in step])))
-        else:
-            remaining_steps.append((result, step))
+            group = _group(network, sorted(chain(*[members[number] for number in step])))
+            if _size(network, group) <= max_size:
+                for number in step:
+                    del members[number]
+                members[result] = group.members
+                continue
+        remaining_steps.append((result, step))
     groups = [_group(network, numbers) for numbers in members.values() if len(numbers) > 1]
     grouped = {*chain(*[group.members for group in groups])}
     groups += [group for group in alone if group.members[0] not in grouped]
