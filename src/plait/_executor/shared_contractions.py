@@ -23,6 +23,7 @@ from plait._executor.einsum_options import (
     check_implicit_sums,
     options_with_path_of_plan,
 )
+from plait._executor.pipeline import PatternAndSizes
 from plait._executor.sharing import SharedResults
 from plait._plan.contraction.network import build_network, dimensions_of_long_axes
 from plait._plan.contraction.paths import Step, numbered_steps
@@ -30,6 +31,7 @@ from plait._plan.contraction.search import find_path_if_needed
 from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.sizes import compute_all_slots
 from plait._shapes.solver import Axes, Dims
+from plait.backends.capabilities import ContractionFunctions
 from plait.backends.costs import EINSUM_ONLY_COSTS
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
@@ -45,6 +47,8 @@ class SharedPlan(NamedTuple):
         dims: the dimensions of each tensor, and then those of the result of all.
         writer: writes the pattern of a step.
         lengths: the length of each axis.
+        casts: the functions with the casts that the tensors and the result need; ``None`` if they need none.
+        cast_key: what distinguishes a cast tensor from that of another cast.
     """
 
     steps: tuple[Step, ...]
@@ -52,6 +56,8 @@ class SharedPlan(NamedTuple):
     dims: tuple[Dims, ...]
     writer: PatternWriter
     lengths: tuple[int, ...]
+    casts: ContractionFunctions | None
+    cast_key: frozenset[Any]
 
 
 class _Operand(NamedTuple):
@@ -95,7 +101,7 @@ def contract_with_shared_results(
         return _contract_plainly(form, text, sizes, tensors, inner_options)
     for number, (tensor, version) in enumerate(zip(tensors, versions, strict=True)):
         _check_operand(store, number, tensor, version)
-    return _contract(store, plan, tensors, common_backend(types), dtypes, kernels=options.kernels)
+    return _contract(store, plan, tensors, common_backend(types), kernels=options.kernels)
 
 
 def _contract_plainly(
@@ -123,7 +129,8 @@ def plan_shared_contraction(
     """Return the steps of an einsum; ``None`` if it has no intermediate results, or must not be divided."""
     if options is not None and (options.memory_limit is not None or options.backend_kwargs):
         return None
-    if needs_casts(dtypes) and functions_with_casts(types, dtypes) is None:
+    casts = functions_with_casts(types, dtypes)
+    if needs_casts(dtypes) and casts is None:
         return None
     solved = check_and_solve(form, text, tuple(map(len, shapes)), tuple([name for name, _ in sizes]))
     check_implicit_sums(solved, options)
@@ -146,7 +153,15 @@ def plan_shared_contraction(
         remaining[len(needed)] = kept
         needed.append(kept)
     lengths = tuple([slots[slot] for slot in solved.slots])
-    return SharedPlan(steps, tuple(needed[len(dims) :]), (*dims, output), PatternWriter(solved, lengths), lengths)
+    return SharedPlan(
+        steps,
+        tuple(needed[len(dims) :]),
+        (*dims, output),
+        PatternWriter(solved, lengths),
+        lengths,
+        casts,
+        frozenset(dtypes),
+    )
 
 
 def _check_operand(store: SharedResults, number: int, tensor: Any, version: int | None) -> None:
@@ -167,19 +182,18 @@ def _contract(
     plan: SharedPlan,
     tensors: Sequence[Any],
     backend: Backend,
-    dtypes: tuple[Any, ...],
     *,
     kernels: bool,
 ) -> Any:
     """Return the result of all steps; those but the last are looked up in the store, or added to it."""
     options = None if kernels else DEFAULT_OPTIONS._replace(kernels=False)
-    casts = functions_with_casts(tuple(map(type, tensors)), dtypes)
+    casts = plan.casts
     operands = [_Operand(tensor, dims) for tensor, dims in zip(tensors, plan.dims, strict=False)]
     *steps, last = zip(plan.steps, plan.kept, strict=True)
     with backend.outside_of_traces():
         if casts is not None and casts.to_compute_dtype is not None:
             for number, operand in enumerate(operands):
-                key = ("cast", id(operand.tensor), *sorted({*map(str, dtypes)}))
+                key = ("cast", id(operand.tensor), plan.cast_key)
                 found = _find(store, key)
                 if found is None:
                     found = casts.to_compute_dtype(operand.tensor)
@@ -188,7 +202,7 @@ def _contract(
         for step, kept in steps:
             operands.append(_contract_step(store, plan, [operands[number] for number in step], kept, options))
     members = [operands[number] for number in last[0]]
-    stage = plan.writer.write([operand.dims for operand in members], plan.dims[-1])
+    stage = _pattern_of_step(plan.writer, tuple([operand.dims for operand in members]), plan.dims[-1])
     last_tensors = [operand.tensor for operand in members]
     result = build_einsum(stage, last_tensors, options)(*last_tensors)
     return result if casts is None else casts.to_result_dtype(result)
@@ -202,42 +216,49 @@ def _contract_step(
     options: OptionValues | None,
 ) -> _Operand:
     """Return the result of a step that is not the last, from the store if it is there."""
-    key, ordered, dims = min(
-        [_describe_step(choice, kept, plan.lengths) for choice in _orders_by_id(operands)], key=lambda found: found[0]
-    )
-    full_key = (*key, tuple([id(operand.tensor) for operand in ordered]), options is None)
+    ordered = sorted(operands, key=_id_of_tensor)
+    key, dims = _describe_step(tuple([operand.dims for operand in ordered]), kept, plan.lengths)
+    if len(ordered) == 2 and ordered[0].tensor is ordered[1].tensor:  # the order of the two is a matter of chance
+        other = _describe_step((ordered[1].dims, ordered[0].dims), kept, plan.lengths)
+        if other[0] < key:
+            ordered, (key, dims) = ordered[::-1], other
+    full_key = (key, tuple(map(_id_of_tensor, ordered)), options is None)
     found = _find(store, full_key)
     if found is None:
         tensors = [operand.tensor for operand in ordered]
-        stage = plan.writer.write([operand.dims for operand in ordered], dims)
+        stage = _pattern_of_step(plan.writer, tuple([operand.dims for operand in ordered]), dims)
         found = build_einsum(stage, tensors, options)(*tensors)
         _keep(store, full_key, found)
     return _Operand(found, dims)
 
 
-def _orders_by_id(operands: Sequence[_Operand]) -> list[list[_Operand]]:
-    """Return the operands sorted by the ``id`` of their tensors; for a tensor with itself both orders."""
-    ordered = sorted(operands, key=lambda operand: id(operand.tensor))
-    if len(ordered) == 2 and ordered[0].tensor is ordered[1].tensor:
-        return [ordered, ordered[::-1]]
-    return [ordered]
+def _id_of_tensor(operand: _Operand) -> int:
+    """Return the ``id`` of the tensor of an operand."""
+    return id(operand.tensor)
 
 
+@clearable_lru_cache(maxsize=1024)
+def _pattern_of_step(writer: PatternWriter, inputs: tuple[Dims, ...], output: Dims) -> PatternAndSizes:
+    """Return the pattern of a step, and its sizes."""
+    return writer.write(inputs, output)
+
+
+@clearable_lru_cache(maxsize=1024)
 def _describe_step(
-    operands: list[_Operand], kept: frozenset[int], lengths: Sequence[int]
-) -> tuple[tuple[Any, ...], list[_Operand], Dims]:
-    """Return what a step contracts, in numbers that no name decides, the operands, and the dimensions of the result.
+    inputs: tuple[Dims, ...], kept: frozenset[int], lengths: tuple[int, ...]
+) -> tuple[tuple[Any, ...], Dims]:
+    """Return what a step contracts, in numbers that no name decides, and the dimensions of its result.
 
-    Axes that are adjacent everywhere are one dimension of the result.
+    ``inputs`` are the dimensions of each operand. Axes that are adjacent everywhere are one dimension of the result.
     """
-    terms: list[Axes] = [tuple(chain(*operand.dims)) for operand in operands]
+    terms: list[Axes] = [tuple(chain(*dims)) for dims in inputs]
     output = tuple([axis for axis in dict.fromkeys(chain(*terms)) if axis in kept])
     groups = group_adjacent_axes([*[(term,) for term in terms], (output,)])
     number_of = {group[0]: number for number, group in enumerate(groups)}
     numbered = tuple([tuple([number_of[axis] for axis in term if axis in number_of]) for term in terms])
     products = tuple([prod([lengths[axis] for axis in group]) for group in groups])
-    result = tuple([axis_number for axis in output if (axis_number := number_of.get(axis)) is not None])
-    return (numbered, products, result), operands, tuple([groups[number] for number in result])
+    result = tuple([number_of[axis] for axis in output if axis in number_of])
+    return (numbered, products, result), tuple([groups[number] for number in result])
 
 
 def _find(store: SharedResults, key: Any) -> Any:
