@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from _thread import allocate_lock
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,11 +77,16 @@ class _KeptCalls:
 _ALL_KEPT_CALLS: weakref.WeakSet[_KeptCalls] = weakref.WeakSet()
 """The calls of all patterns with constants, which `plait.cache_clear` empties."""
 
+_ALL_KEPT_CALLS_LOCK = allocate_lock()
+"""Held while the set changes or is copied, which must not happen at the same time."""
+
 
 @register_clear_function
 def _clear_all_kept_calls() -> None:
     """Forget what all patterns with constants have contracted."""
-    for kept in [*_ALL_KEPT_CALLS]:
+    with _ALL_KEPT_CALLS_LOCK:
+        all_kept = [*_ALL_KEPT_CALLS]
+    for kept in all_kept:
         kept.clear()
 
 
@@ -134,7 +140,8 @@ class PatternWithConstants:
             ("_kept", _KeptCalls()),
         ):
             object.__setattr__(self, name, value)
-        _ALL_KEPT_CALLS.add(self._kept)
+        with _ALL_KEPT_CALLS_LOCK:
+            _ALL_KEPT_CALLS.add(self._kept)
 
     @property
     def constants(self) -> dict[int, Any]:

@@ -6,6 +6,7 @@ import copy
 import gc
 import itertools
 import pickle
+import sys
 import threading
 import weakref
 
@@ -372,18 +373,30 @@ def test_misspelt_axes_warn_once_with_the_pattern_of_the_user():
         pattern.einsum(array(2, 3))
 
 
-def test_threads_may_share_a_pattern():
+def test_threads_may_share_a_pattern_while_caches_are_cleared():
     pattern = plait.compile("b i, i r, r j -> b j").with_constants({1: U, 2: V})
     failures = []
 
     def run(size):
-        for _ in range(20):
-            if not np.allclose(pattern.einsum(X[:size]), X[:size] @ U @ V):
-                failures.append(size)
+        try:
+            for _ in range(30):
+                np.testing.assert_allclose(pattern.einsum(X[:size]), X[:size] @ U @ V)
+                other = plait.compile("i r, r j -> i j").with_constants({0: U})
+                np.testing.assert_allclose(other.einsum(V), U @ V)
+                if size == 1:
+                    plait.cache_clear()
+        except BaseException as error:
+            failures.append(error)
+            raise
 
-    threads = [threading.Thread(target=run, args=(size % 3 + 1,)) for size in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=run, args=(size % 3 + 1,)) for size in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert not failures

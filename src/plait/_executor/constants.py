@@ -142,12 +142,13 @@ def build_call_with_constants(
     with backend.outside_of_traces():
         for number, group in enumerate(plan.groups, len(operands)):
             key = (group, None if casts is None else frozenset(dtypes))
-            if key not in results:
+            result = results.get(key)
+            if result is None:
                 members = [tensors[member] for member in group.numbers]
                 if casts is not None and casts.to_compute_dtype is not None:
                     members = [casts.to_compute_dtype(member) for member in members]
-                results[key] = build_einsum(group.stage, members, inner_options)(*members)
-            tensors[number] = results[key]
+                result = results[key] = build_einsum(group.stage, members, inner_options)(*members)
+            tensors[number] = result
         if {*plan.call.numbers}.isdisjoint({*range(len(operands))} - {*constants}):
             members = [tensors[number] for number in plan.call.numbers]
             result = build_einsum(plan.call.stage, members, inner_options)(*members)
