@@ -35,8 +35,10 @@ MAX_HOISTED_RATIO = 4
 MIN_HOISTED_ELEMENTS = 1 << 16
 """Hoisted results have at most so many times the elements of all operands and of the result, or this many in all."""
 
+MAX_OPERANDS_WITH_ORDERED_AXES = 8
 MAX_ORDERED_AXES = 4
-"""Of a hoisted result with at most this many axes, all orders of them in memory are compared."""
+"""In calls of at most so many operands, all orders of the axes of hoisted results that have at most so many of them are
+compared."""
 
 
 class HoistedGroup(NamedTuple):
@@ -88,7 +90,9 @@ def choose_hoisting(
         paths.append(_find_path_with_free_constants(network, constants))
     candidates += [_hoisting_along_path(network, constants, alone, path, costs) for path in paths]
     best = _cheapest(network, candidates)
-    return best if costs.has_only_einsum else _with_best_orders(network, best, costs, optimize)
+    if costs.has_only_einsum or len(best.operands) > MAX_OPERANDS_WITH_ORDERED_AXES:
+        return best
+    return _with_best_orders(network, best, costs, optimize)
 
 
 def contracted_network(network: TensorNetwork, operands: Sequence[int | HoistedGroup]) -> TensorNetwork:
@@ -129,23 +133,26 @@ def _size(network: TensorNetwork, group: HoistedGroup) -> int:
     return prod([network.sizes[axis] for axis in group.axes])
 
 
-def _group(network: TensorNetwork, members: Sequence[int]) -> HoistedGroup:
+def _count_uses(network: TensorNetwork) -> Counter[int]:
+    """Return for each axis the number of tensors that have it, and one more if the result has it."""
+    return Counter(chain(network.output, *map(frozenset, network.terms)))
+
+
+def _group(network: TensorNetwork, members: Sequence[int], use_counts: Counter[int]) -> HoistedGroup:
     """Return a group of constants; the axes that other tensors or the result need are kept."""
-    others = {*network.output}
-    chosen = {*members}
-    others.update(*[term for number, term in enumerate(network.terms) if number not in chosen])
+    own_counts = Counter(chain(*[frozenset(network.terms[number]) for number in members]))
     axes = dict.fromkeys(chain(*[network.terms[number] for number in members]))
-    return HoistedGroup(tuple(members), tuple([axis for axis in axes if axis in others]))
+    return HoistedGroup(tuple(members), tuple([axis for axis in axes if use_counts[axis] > own_counts[axis]]))
 
 
 def _groups_of_single_constants(network: TensorNetwork, constants: Collection[int]) -> tuple[HoistedGroup, ...]:
     """Return the constants that are summed, or whose diagonal is taken, before anything else is contracted."""
-    counts = Counter(chain(network.output, *map(frozenset, network.terms)))
+    use_counts = _count_uses(network)
     return tuple(
         [
-            _group(network, (number,))
+            _group(network, (number,), use_counts)
             for number in sorted(constants)
-            if any(counts[axis] == 1 for axis in network.terms[number])
+            if any(use_counts[axis] == 1 for axis in network.terms[number])
             or len({*network.terms[number]}) < len(network.terms[number])
         ]
     )
@@ -166,8 +173,9 @@ def _connected_groups(
                 members |= part[0]
                 axes |= part[1]
         parts = [*apart, (members, axes)]
-    groups = [_group(network, sorted(members)) for members, _ in parts if len(members) > 1]
-    groups = [group for group in groups if _size(network, group) <= _max_hoisted_elements(network)]
+    use_counts, max_size = _count_uses(network), _max_hoisted_elements(network)
+    groups = [_group(network, sorted(members), use_counts) for members, _ in parts if len(members) > 1]
+    groups = [group for group in groups if _size(network, group) <= max_size]
     grouped = {*chain(*[group.members for group in groups])}
     return [*groups, *[group for group in alone if group.members[0] not in grouped]]
 
@@ -202,17 +210,17 @@ def _hoisting_along_path(
     count = len(network.terms)
     members: dict[int, tuple[int, ...]] = {number: (number,) for number in constants}  # of each constant result
     remaining_steps = []
-    max_size = _max_hoisted_elements(network)
+    use_counts, max_size = _count_uses(network), _max_hoisted_elements(network)
     for result, step in enumerate(numbered_steps(path, count), count):
         if all(number in members for number in step):
-            group = _group(network, sorted(chain(*[members[number] for number in step])))
+            group = _group(network, sorted(chain(*[members[number] for number in step])), use_counts)
             if _size(network, group) <= max_size:
                 for number in step:
                     del members[number]
                 members[result] = group.members
                 continue
         remaining_steps.append((result, step))
-    groups = [_group(network, numbers) for numbers in members.values() if len(numbers) > 1]
+    groups = [_group(network, numbers, use_counts) for numbers in members.values() if len(numbers) > 1]
     grouped = {*chain(*[group.members for group in groups])}
     groups += [group for group in alone if group.members[0] not in grouped]
     operands = _operands_with_groups(network, groups)
@@ -273,13 +281,14 @@ def _with_best_orders(
     network: TensorNetwork, hoisting: Hoisting, costs: ContractionCosts, optimize: PathOrAlgorithm
 ) -> Hoisting:
     """Return a way with the orders of the axes of hoisted results that make the calls cheapest."""
-    best = hoisting
+    best, path = hoisting, hoisting.path
+    if path is None:
+        path = find_path_if_needed(contracted_network(network, hoisting.operands), optimize, None, costs)
     for place, each in enumerate(hoisting.operands):
         if isinstance(each, int) or not 1 < len(each.axes) <= MAX_ORDERED_AXES:
             continue
         for axes in permutations(each.axes):
             operands = (*best.operands[:place], each._replace(axes=axes), *best.operands[place + 1 :])
-            path = optimize if best.path is None else best.path
             contraction = search_contraction(contracted_network(network, operands), costs, path)
             if contraction is not None and contraction.cost < best.cost:
                 best = Hoisting(operands, best.path, contraction.cost)
