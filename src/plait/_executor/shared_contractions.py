@@ -7,7 +7,8 @@ the order of the operands, nor how another call divides a dimension makes a diff
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from math import prod
 from typing import Any, NamedTuple
@@ -67,6 +68,18 @@ class _Operand(NamedTuple):
     dims: Dims
 
 
+def shared_call_or_none(form: str, text: str, tensors: Sequence[Any], options: OptionValues) -> Any:
+    """Return a function without arguments that makes a call without sizes in a block of `share_intermediates`.
+
+    The arguments are those of `contract_with_shared_results`, but nothing is checked yet. Return ``None`` if the call
+    shares nothing, or if something is wrong with it, which `contract_with_shared_results` then says.
+    """
+    try:
+        return _build_shared_call(form, text, {}, tensors, options, _options_outside(options))
+    except Exception:  # these are no key of a cache, or there is a mistake
+        return None
+
+
 def contract_with_shared_results(
     form: str, text: str, sizes: dict[str, int], tensors: Sequence[Any], options: OptionValues
 ) -> Any:
@@ -82,38 +95,52 @@ def contract_with_shared_results(
     Raises:
         BackendError: PLT518, an operand was written after an earlier call.
     """
-    store = options.shared
-    inner_options: OptionValues | None = options._replace(shared=None)
-    if inner_options == DEFAULT_OPTIONS:
-        inner_options = None
-    types, shapes, dtypes = types_shapes_and_dtypes(tensors)
-    plan = None
-    if store is not None and not store.is_closed and len(tensors) > 2:
-        backends = [backend_for_type(cls) for cls in types]
-        versions = [backend.version(tensor) for backend, tensor in zip(backends, tensors, strict=True)]
-        if None not in versions:
-            try:
-                shapes = shape_for_cache_key_or_error(form, types, shapes, (dtypes, inner_options), sizes)
-                plan = plan_shared_contraction(form, text, tuple(sizes.items()), types, shapes, dtypes, inner_options)
-            except TypeError:  # they are no key of a cache
-                plan = None
-    if store is None or plan is None:
-        return _contract_plainly(form, text, sizes, tensors, inner_options)
-    for number, (tensor, version) in enumerate(zip(tensors, versions, strict=True)):
-        _check_operand(store, number, tensor, version)
-    return _contract(store, plan, tensors, common_backend(types), kernels=options.kernels)
-
-
-def _contract_plainly(
-    form: str, text: str, sizes: dict[str, int], tensors: Sequence[Any], options: OptionValues | None
-) -> Any:
-    """Return the result of an einsum as outside of any block."""
+    outside = _options_outside(options)
+    try:
+        shared_call = _build_shared_call(form, text, sizes, tensors, options, outside)
+    except TypeError:  # the tensors are no key of a cache
+        shared_call = None
+    if shared_call is not None:
+        return shared_call()
     types, shapes, dtypes = types_shapes_and_dtypes(tensors)
     try:
-        call = lookup(form, text, types, shapes, dtypes, options, **sizes).build()
-    except TypeError:  # no key of the cache
-        call = build_callable(form, text, types, tuple(map(tuple, shapes)), (dtypes, options), sizes)
+        call = lookup(form, text, types, shapes, dtypes, outside, **sizes).build()
+    except TypeError:  # as above
+        call = build_callable(form, text, types, tuple(map(tuple, shapes)), (dtypes, outside), sizes)
     return call(*tensors)
+
+
+def _options_outside(options: OptionValues) -> OptionValues | None:
+    """Return the options that a call has outside of the block."""
+    outside = options._replace(shared=None)
+    return None if outside == DEFAULT_OPTIONS else outside
+
+
+def _build_shared_call(
+    form: str,
+    text: str,
+    sizes: dict[str, int],
+    tensors: Sequence[Any],
+    options: OptionValues,
+    outside: OptionValues | None,
+) -> Callable[[], Any] | None:
+    """Return a function that makes a call step by step, with its operands checked; ``None`` if it shares nothing."""
+    store = options.shared
+    if store is None or store.is_closed or len(tensors) < 3:
+        return None
+    types, shapes, dtypes = types_shapes_and_dtypes(tensors)
+    versions = []
+    for cls, tensor in zip(types, tensors, strict=True):
+        version = backend_for_type(cls).version(tensor)
+        if version is None:
+            return None
+        versions.append(version)
+    plan = plan_shared_contraction(form, text, tuple(sizes.items()), types, shapes, dtypes, outside)
+    if plan is None:
+        return None
+    for number, (tensor, version) in enumerate(zip(tensors, versions, strict=True)):
+        _check_operand(store, number, tensor, version)
+    return partial(_contract, store, plan, tensors, common_backend(types), kernels=options.kernels)
 
 
 @clearable_lru_cache(maxsize=512)
@@ -126,7 +153,11 @@ def plan_shared_contraction(
     dtypes: tuple[Any, ...],
     options: OptionValues | None,
 ) -> SharedPlan | None:
-    """Return the steps of an einsum; ``None`` if it has no intermediate results, or must not be divided."""
+    """Return the steps of an einsum; ``None`` if it has no intermediate results, or must not be divided.
+
+    Raise `TypeError` for tensors that cannot be a key of a cache.
+    """
+    shapes = shape_for_cache_key_or_error(form, types, shapes, (dtypes, options), dict(sizes))
     if options is not None and (options.memory_limit is not None or options.backend_kwargs):
         return None
     casts = functions_with_casts(types, dtypes)
@@ -164,10 +195,8 @@ def plan_shared_contraction(
     )
 
 
-def _check_operand(store: SharedResults, number: int, tensor: Any, version: int | None) -> None:
+def _check_operand(store: SharedResults, number: int, tensor: Any, version: int) -> None:
     """Keep an operand and its version, or raise PLT518 if it was written since an earlier call."""
-    if version is None:
-        return
     _, first_version = store.operands.setdefault(id(tensor), (tensor, version))
     if first_version != version:
         message = (
