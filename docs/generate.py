@@ -203,7 +203,7 @@ REMEDIES = {
         "An axis has different coordinates in two labelled arrays.",
         "Align them first, as by `xarray.align`, or drop the coordinates.",
     ),
-    "PLT518": (
+    "PLT517": (
         "A tensor was written to in a block of `plait.share_intermediates`, after an einsum of it.",
         "Write to it outside of the block, or write to a copy.",
     ),

@@ -243,7 +243,7 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT514": (BackendError, "an operation that a framework does not have for this kind of tensor"),
     "PLT515": (BackendError, "coordinates of one axis that differ from tensor to tensor"),
     "PLT516": (BackendError, "an argument of NumPy's einsum with a value that it cannot have"),
-    "PLT518": (BackendError, "a tensor that was written while its intermediate results are shared"),
+    "PLT517": (BackendError, "a tensor that was written while its intermediate results are shared"),
 }
 
 CODES: dict[str, tuple[type[PlaitError | AxisWarning], str]] = {

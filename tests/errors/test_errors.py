@@ -267,7 +267,7 @@ FAILING_CALLS = {
     "PLT516 a cast": lambda: plait.einsum("ij->i", np.zeros((2, 3)), dtype="int32"),
     "PLT516 a cast of the result": lambda: plait.einsum("ij->i", np.zeros((2, 3)), out=np.zeros(2, "float32")),
     "PLT516 an order": lambda: plait.einsum("ij->i", np.zeros((2, 3)), order="W"),
-    "PLT518 an operand": lambda: write_while_sharing(0),
+    "PLT517 an operand": lambda: write_while_sharing(0),
     # PLT6: warnings
     "PLT601 a misspelt axis": lambda: plait.einsum(np.zeros((2, 3)), np.zeros((4, 3)), "h channel, w chanel -> h w"),
     "PLT602 a word": lambda: plait.einsum("...vec, ...vec -> ...", ARRAY, ARRAY),

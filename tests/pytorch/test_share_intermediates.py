@@ -45,10 +45,10 @@ def test_a_write_into_an_operand_is_an_error(number):
     with plait.share_intermediates():
         plait.einsum(*operands, CHAIN)
         operands[number][0] = 0
-        with pytest.raises(plait.BackendError, match=f"PLT518.*tensor {number} was written"):
+        with pytest.raises(plait.BackendError, match=f"PLT517.*tensor {number} was written"):
             plait.einsum(*operands, CHAIN)
         others = [tensor if place == number else tensor.clone() for place, tensor in enumerate(operands)]
-        with pytest.raises(plait.BackendError, match="PLT518"):
+        with pytest.raises(plait.BackendError, match="PLT517"):
             plait.einsum(*others, CHAIN)
     a, b, c = operands
     torch.testing.assert_close(plait.einsum(*operands, CHAIN), a @ b @ c)
@@ -62,7 +62,7 @@ def test_a_write_into_an_intermediate_result_is_an_error():
         plait.einsum(*operands, CHAIN)
         for result, _ in CURRENT_OPTIONS.get().shared.results.values():
             result.zero_()
-        with pytest.raises(plait.BackendError, match=r"PLT518.*intermediate"):
+        with pytest.raises(plait.BackendError, match=r"PLT517.*intermediate"):
             plait.einsum(*operands, CHAIN)
 
 

@@ -15,7 +15,13 @@ from plait._caches import clearable_lru_cache
 from plait._executor.cache import shape_for_cache_key_or_error, types_shapes_and_dtypes
 from plait._executor.compile import check_and_solve
 from plait._executor.contraction import contraction_functions_for_tensors
-from plait._executor.derived_patterns import PatternWriter, build_einsum, functions_with_casts, needs_casts
+from plait._executor.derived_patterns import (
+    PatternWriter,
+    build_einsum,
+    functions_with_casts,
+    may_be_divided,
+    needs_casts,
+)
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.einsum_options import (
     DEFAULT_OPTIONS,
@@ -28,7 +34,7 @@ from plait._executor.tensors import shape_of_tensor
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis
 from plait._plan.contraction.hoisting import HoistedGroup, choose_hoisting
-from plait._plan.contraction.network import build_network_of_single_axes, dimensions_of_long_axes
+from plait._plan.contraction.network import build_network_of_single_axes
 from plait._plan.contraction.paths import Path
 from plait._shapes.sizes import compute_all_slots
 from plait._shapes.solver import Dims
@@ -183,7 +189,7 @@ def plan_with_constants(
 
     The arguments are those of `build_call_with_constants`, with what matters of the operands.
     """
-    if not constants or (options is not None and (options.memory_limit is not None or options.backend_kwargs)):
+    if not constants or not may_be_divided(options):
         return None
     backend = common_backend(types)
     functions = contraction_functions_for_tensors(types, dtypes)
@@ -211,13 +217,12 @@ def plan_for_shapes(
     check_implicit_sums(solved, options)
     slots = compute_all_slots(solved, solved.size_ops, [*chain(*shapes)], dict(sizes))
     options = options_with_path_of_plan(options, solved, slots)
-    network = build_network_of_single_axes(solved, slots)
+    network, (*dims_of_tensors, output) = build_network_of_single_axes(solved, slots)
     contract = "auto" if options is None else options.contract
     hoisting = choose_hoisting(network, constants, costs, contract, can_sum_alone=can_sum_alone)
     groups = [each for each in hoisting.operands if not isinstance(each, int)]
     if not groups and len(constants) < len(shapes):
         return None
-    *dims_of_tensors, output = dimensions_of_long_axes(solved, slots)
     writer = PatternWriter(solved, network.sizes)
     written_groups = [
         PatternOfTensors(

@@ -9,7 +9,7 @@ from typing import Any
 
 from plait._executor.cache import lookup, types_shapes_and_dtypes
 from plait._executor.contraction import contraction_functions_for_tensors
-from plait._executor.einsum_options import OptionValues
+from plait._executor.einsum_options import DEFAULT_OPTIONS, OptionValues
 from plait._executor.pipeline import PatternAndSizes
 from plait._notation.parser import normalize_name
 from plait._shapes.solver import Dims, SolvedPattern
@@ -25,6 +25,18 @@ def build_einsum(stage: PatternAndSizes, tensors: Sequence[Any], options: Option
         "einsum", text, *types_shapes_and_dtypes(tensors), options, **dict(sizes)
     ).build()
     return function
+
+
+def may_be_divided(options: OptionValues | None) -> bool:
+    """Whether a contraction with these options may be divided into several einsums.
+
+    It may not with options other than those of the path and of checks: limits apply to the whole, and arguments of
+    JAX to its single steps.
+    """
+    if options is None:
+        return True
+    defaults = DEFAULT_OPTIONS._replace(contract=options.contract, strict=options.strict, kernels=options.kernels)
+    return options == defaults
 
 
 def needs_casts(dtypes: tuple[Any, ...]) -> bool:

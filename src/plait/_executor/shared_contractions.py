@@ -17,7 +17,13 @@ from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, shape_for_cache_key_or_error, types_shapes_and_dtypes
 from plait._executor.compile import build_callable, check_and_solve
 from plait._executor.contraction import contraction_functions_for_tensors
-from plait._executor.derived_patterns import PatternWriter, build_einsum, functions_with_casts, needs_casts
+from plait._executor.derived_patterns import (
+    PatternWriter,
+    build_einsum,
+    functions_with_casts,
+    may_be_divided,
+    needs_casts,
+)
 from plait._executor.einsum_options import (
     DEFAULT_OPTIONS,
     OptionValues,
@@ -26,7 +32,7 @@ from plait._executor.einsum_options import (
 )
 from plait._executor.pipeline import PatternAndSizes
 from plait._executor.sharing import SharedResults
-from plait._plan.contraction.network import build_network, dimensions_of_long_axes
+from plait._plan.contraction.network import build_network, build_network_of_single_axes
 from plait._plan.contraction.paths import Step, numbered_steps
 from plait._plan.contraction.search import find_path_if_needed
 from plait._shapes.coalesce import group_adjacent_axes
@@ -93,7 +99,7 @@ def contract_with_shared_results(
         options: The options of the call, which have a store of shared results.
 
     Raises:
-        BackendError: PLT518, an operand was written after an earlier call.
+        BackendError: PLT517, an operand was written after an earlier call.
     """
     outside = _options_outside(options)
     try:
@@ -158,7 +164,7 @@ def plan_shared_contraction(
     Raise `TypeError` for tensors that cannot be a key of a cache.
     """
     shapes = shape_for_cache_key_or_error(form, types, shapes, (dtypes, options), dict(sizes))
-    if options is not None and (options.memory_limit is not None or options.backend_kwargs):
+    if not may_be_divided(options):
         return None
     casts = functions_with_casts(types, dtypes)
     if needs_casts(dtypes) and casts is None:
@@ -174,7 +180,7 @@ def plan_shared_contraction(
     steps = tuple(numbered_steps(path, len(shapes)))
     if len(steps) < 2 or min(map(len, steps)) < 2:  # a step of one tensor may give a view, or another element type
         return None
-    *dims, output = dimensions_of_long_axes(solved, slots)
+    *dims, output = build_network_of_single_axes(solved, slots)[1]
     needed = [frozenset(chain(*tensor_dims)) for tensor_dims in dims]  # the axes of each tensor, and of each result
     remaining = dict(enumerate(needed))
     result_axes = frozenset(chain(*output))
@@ -196,14 +202,14 @@ def plan_shared_contraction(
 
 
 def _check_operand(store: SharedResults, number: int, tensor: Any, version: int) -> None:
-    """Keep an operand and its version, or raise PLT518 if it was written since an earlier call."""
+    """Keep an operand and its version, or raise PLT517 if it was written since an earlier call."""
     _, first_version = store.operands.setdefault(id(tensor), (tensor, version))
     if first_version != version:
         message = (
             f"tensor {number} was written to after an einsum of it in this block of share_intermediates, whose results "
             "are kept; write to it outside of the block, or to a copy"
         )
-        raise make_error("PLT518", message)
+        raise make_error("PLT517", message)
 
 
 def _contract(
@@ -291,14 +297,14 @@ def _describe_step(
 
 
 def _find(store: SharedResults, key: Any) -> Any:
-    """Return a kept result, or ``None``; raise PLT518 if it was written."""
+    """Return a kept result, or ``None``; raise PLT517 if it was written."""
     found = store.results.get(key)
     if found is None:
         return None
     result, version = found
     cls: Any = type(result)
     if backend_for_type(cls).version(result) not in (version, None):
-        raise make_error("PLT518", "an intermediate result in this block of share_intermediates was written to")
+        raise make_error("PLT517", "an intermediate result in this block of share_intermediates was written to")
     return result
 
 

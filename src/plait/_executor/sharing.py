@@ -56,7 +56,7 @@ class share_intermediates:  # noqa: N801  # in lower case, because it is used li
     block.
 
     Raises:
-        BackendError: PLT518, a call finds that one of its operands was written after the first call with it.
+        BackendError: PLT517, a call finds that one of its operands was written after the first call with it.
 
     Examples:
         >>> import numpy as np, plait

@@ -96,13 +96,22 @@ def choose_hoisting(
 
 
 def contracted_network(network: TensorNetwork, operands: Sequence[int | HoistedGroup]) -> TensorNetwork:
-    """Return the network of the operands of a call."""
+    """Return the network of the operands of a call, whose axes are numbered anew."""
     terms = [network.terms[each] if isinstance(each, int) else each.axes for each in operands]
+    axes = [*dict.fromkeys(chain(*terms))]
+    number_of = {axis: number for number, axis in enumerate(axes)}
     shapes = [
         network.shapes[each] if isinstance(each, int) else tuple([network.sizes[axis] for axis in each.axes])
         for each in operands
     ]
-    return network._replace(terms=tuple(terms), shapes=tuple(shapes))
+    return TensorNetwork(
+        terms=tuple([tuple([number_of[axis] for axis in term]) for term in terms]),
+        output=tuple([number_of[axis] for axis in network.output]),
+        labels=tuple([network.labels[axis] for axis in axes]),
+        sizes=tuple([network.sizes[axis] for axis in axes]),
+        shapes=tuple(shapes),
+        result_shape=network.result_shape,
+    )
 
 
 def _cheapest(network: TensorNetwork, candidates: Iterable[Hoisting]) -> Hoisting:
