@@ -43,14 +43,14 @@ class ContractionPlan:
 
     Examples:
         >>> import numpy as np, plait
-        >>> a, b, c = np.ones((2, 30)), np.ones((30, 4)), np.ones((4, 5))
+        >>> a, b, c = np.ones((100, 300)), np.ones((300, 200)), np.ones((200, 5))
         >>> plan = plait.explain("i j, j k, k l -> i l", a, b, c).plan
         >>> plan.path
-        ((0, 1), (0, 1))
+        ((1, 2), (0, 1))
         >>> plan = plait.ContractionPlan.from_json(plan.to_json())
         >>> with plait.options(contract=plan):
         ...     plait.einsum(a, b, c, "i j, j k, k l -> i l").shape
-        (2, 5)
+        (100, 5)
     """
 
     __slots__ = ("_sizes", "path", "pattern", "shapes")
