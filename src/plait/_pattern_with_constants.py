@@ -93,10 +93,10 @@ def _clear_all_kept_calls() -> None:
 class PatternWithConstants:
     """A pattern of which some operands of `einsum` are constant; `Pattern.with_constants` makes one.
 
-    What depends on constants alone is contracted once for each combination of shapes and element types of the other
-    operands, and kept until `plait.cache_clear` is called or the pattern is deleted. The contraction path is the one
-    with the lowest estimated time per call. It is immutable, hashable and picklable; two are equal if their patterns
-    are equal and their constants are the same objects.
+    What depends on constants alone is contracted once, and kept until `plait.cache_clear` is called or the pattern is
+    deleted. The contraction path is the one with the lowest estimated time per call; it is chosen for the shapes and
+    element types of the other operands. A pattern with constants is immutable, hashable and picklable; two are equal if
+    their patterns are equal and their constants are the same objects.
 
     The elements of a constant must not be written. PyTorch counts writes, and what depends on a tensor is contracted
     anew after it was written; other frameworks cannot tell. A constant that a gradient or a trace follows is an
