@@ -10,8 +10,8 @@ import pytest
 PACKAGE_FOLDER = Path(__file__).parent.parent / "src" / "plait"
 
 PACKAGES_BOTTOM_UP = (
-    "errors _caches _notation _shapes _plan _operations _executor _explain _types _api _pattern layers compat testing"
-    " _tour _cli"
+    "errors _caches _notation _shapes _plan _operations _executor _explain _types _api _pattern_with_constants _pattern"
+    " layers compat testing _tour _cli"
 ).split()
 """Each package may import from those before it, and from itself."""
 

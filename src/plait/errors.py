@@ -211,6 +211,9 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT213": (AxisError, "an axis that has the name of an argument of the layer"),
     "PLT214": (AxisError, "a contraction path that does not fit, or an unknown method to find one"),
     "PLT215": (AxisError, "patterns that cannot be combined into one function"),
+    "PLT216": (AxisError, "a contraction plan that was made for another call"),
+    "PLT217": (AxisError, "text or arguments that are not a contraction plan"),
+    "PLT218": (AxisError, "a constant for an operand that the pattern does not have"),
     "PLT301": (SizeError, "a size that is not an integer"),
     "PLT302": (SizeError, "a size that does not divide the dimension"),
     "PLT303": (SizeError, "a size that cannot be inferred"),
@@ -241,6 +244,7 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT514": (BackendError, "an operation that a framework does not have for this kind of tensor"),
     "PLT515": (BackendError, "coordinates of one axis that differ from tensor to tensor"),
     "PLT516": (BackendError, "an argument of NumPy's einsum with a value that it cannot have"),
+    "PLT517": (BackendError, "a tensor that was written while its intermediate results are shared"),
 }
 
 CODES: dict[str, tuple[type[PlaitError | AxisWarning], str]] = {

@@ -78,6 +78,10 @@ def run_uncacheable_call(
             tensor_types: Any = tuple([type(tensor) for tensor in stacked])
             TYPES_WITH_LIST_SHAPE.update([cls for cls in tensor_types if backend_for_type(cls).shape_is_list])
             dtypes = tuple([backend.dtype(tensor) for tensor in stacked])
+            if options is not None and options.shared is not None and operation in ("einsum", CLASSICAL_EINSUM):
+                from plait._executor.shared_contractions import contract_with_shared_results
+
+                return contract_with_shared_results(operation, pattern, checked, stacked, options)
             arguments = lookup_arguments(operation, tensor_types, tuple(shapes), dtypes, reduction, options)
             if operation == "view":
                 arguments = (*arguments, backend.strides(stacked[0]))

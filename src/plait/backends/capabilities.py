@@ -194,6 +194,9 @@ class ContractionFunctions(NamedTuple):
         dot_of_slices: the same as `dot`, for operands that are slices, if `dot` copies these.
         wrap: wraps the function of a whole contraction, for example to cast its operands and its result.
         long_sum_casts: the conversions for long sums in single precision; ``None`` if sums need no wider type.
+        to_compute_dtype: casts a tensor of floats to the element type in which the whole contraction is computed, so
+            that a part of it can be computed alone; ``None`` if it cannot.
+        to_result_dtype: casts a tensor of floats from that type to the one of the result.
     """
 
     einsum: Callable[..., Any]
@@ -210,6 +213,8 @@ class ContractionFunctions(NamedTuple):
     dot_of_slices: ProductFunction | None = None
     wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = identity
     long_sum_casts: LongSumCasts | None = None
+    to_compute_dtype: UnaryFunction | None = None
+    to_result_dtype: UnaryFunction = identity
 
 
 class BlockFunctions(NamedTuple):

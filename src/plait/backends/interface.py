@@ -6,6 +6,7 @@ A backend is registered by a row of `plait.backends.registry`, or by an entry po
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, TypeAlias
 
 from plait.errors import make_error
@@ -329,6 +330,26 @@ class Backend:
             parts.append(self.slice(tensor, axis, start, start + length))
             start = start + length
         return parts
+
+    def version(self, tensor: Tensor) -> int | None:
+        """Return a number that changes when elements of a tensor are written, so that results of it may be kept.
+
+        Args:
+            tensor: a tensor.
+
+        Returns:
+            The number; 0 where the framework does not count writes, so that the caller must not write; ``None`` where
+            nothing computed of the tensor may be kept, because a gradient, a trace or another transformation follows
+            it. The default keeps nothing.
+        """
+        return None
+
+    def outside_of_traces(self) -> AbstractContextManager[Any]:
+        """Return a context in which operations on tensors that have a `version` give values that may be kept.
+
+        Tensors of a trace, and results that follow a gradient, are not such values. The default changes nothing.
+        """
+        return nullcontext()
 
     def is_signal(self, error: Exception) -> bool:
         """Return whether an error must leave plait unchanged, because the framework's own tracers or callers catch it.

@@ -28,12 +28,46 @@ class TensorNetwork(NamedTuple):
     result_shape: tuple[int, ...]
 
 
+def build_network_of_single_axes(solved: SolvedPattern, slots: Sequence[int]) -> tuple[TensorNetwork, tuple[Dims, ...]]:
+    """Return the network of a solved einsum without coalescing, in which axes have their numbers in the pattern.
+
+    Return also the dimensions of each tensor, and then those of the result, without axes of length 1.
+    """
+    all_dims = _without_unit_axes(solved, slots)
+    *terms, output = [tuple(_flatten(dims)) for dims in all_dims]
+    sizes = tuple([slots[slot] for slot in solved.slots])
+    ends = accumulate(solved.ranks)
+    shapes = tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)])
+    result_shape = tuple([_product(sizes, axes) for axes in solved.output])
+    return TensorNetwork(tuple(terms), output, solved.labels, sizes, shapes, result_shape), all_dims
+
+
 def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool = True) -> TensorNetwork:
     """Return the network of a solved einsum; ``slots`` are all its sizes, evaluated.
 
     If ``across``, axes of different dimensions may be coalesced, which requires a reshape. If nothing is summed, they
     are not, since an elementwise product needs no reshape.
     """
+    all_dims = (*solved.inputs, solved.output)
+    if 1 in slots:
+        all_dims = _without_unit_axes(solved, slots)
+    terms = tuple([tuple(_flatten(dims)) for dims in all_dims])
+    is_sum = {*_flatten(terms[:-1])} > {*terms[-1]}
+    groups = group_adjacent_axes(all_dims, across=across and is_sum)
+    labels, sizes = solved.labels, tuple([slots[slot] for slot in solved.slots])
+    result_shape = tuple([sizes[axes[0]] if len(axes) == 1 else _product(sizes, axes) for axes in solved.output])
+    if len(groups) < len(labels):  # without groups of several axes, the numbers stay as they are
+        numbers = {group[0]: number for number, group in enumerate(groups)}
+        terms = tuple([tuple([numbers[axis] for axis in term if axis in numbers]) for term in terms])
+        labels = tuple([" ".join([labels[axis] for axis in group]) for group in groups])
+        sizes = tuple([_product(sizes, group) for group in groups])
+    ends = accumulate(solved.ranks)
+    shapes = tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)])
+    return TensorNetwork(terms[:-1], terms[-1], labels, sizes, shapes, result_shape)
+
+
+def _without_unit_axes(solved: SolvedPattern, slots: Sequence[int]) -> tuple[Dims, ...]:
+    """Return the dimensions of the tensors and of the result without axes of length 1."""
     is_not_unit = {axis for axis, slot in enumerate(solved.slots) if slots[slot] != 1}.__contains__
     tensor_dims: list[Dims] = []
     position = 0
@@ -43,18 +77,9 @@ def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool =
             long_dims.append(() if slots[position] == 1 else tuple(filter(is_not_unit, axes)))
             position += 1
         tensor_dims.append(tuple(long_dims))
-    output = tuple([tuple(filter(is_not_unit, axes)) for axes in solved.output])
-    is_sum = {*_flatten(_flatten(tensor_dims))} > {*_flatten(output)}
-    groups = group_adjacent_axes([*tensor_dims, output], across=across and is_sum)
-    numbers = {group[0]: number for number, group in enumerate(groups)}
-    terms = [tuple([numbers[axis] for axis in _flatten(dims) if axis in numbers]) for dims in (*tensor_dims, output)]
-    length = [slots[slot] for slot in solved.slots].__getitem__
-    ends = accumulate(solved.ranks)
-    return TensorNetwork(
-        terms=tuple(terms[:-1]),
-        output=terms[-1],
-        labels=tuple([" ".join([solved.labels[axis] for axis in group]) for group in groups]),
-        sizes=tuple([prod(map(length, group)) for group in groups]),
-        shapes=tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)]),
-        result_shape=tuple([prod(map(length, axes)) for axes in solved.output]),
-    )
+    return *tensor_dims, tuple([tuple(filter(is_not_unit, axes)) for axes in solved.output])
+
+
+def _product(sizes: Sequence[int], axes: Axes) -> int:
+    """Return the product of the lengths of some axes."""
+    return prod([sizes[axis] for axis in axes])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -106,6 +107,12 @@ class JaxBackend(Backend):
     ) -> TensorFunction:
         return build_einsum_and_reshape(equation, shape, **kwargs)
 
+    def version(self, tensor: Any) -> int | None:
+        return None if isinstance(tensor, jax.core.Tracer) else 0
+
+    def outside_of_traces(self) -> AbstractContextManager[Any]:
+        return jax.ensure_compile_time_eval()
+
     def is_signal(self, error: Exception) -> bool:
         is_undecidable = type(error).__name__ == "InconclusiveDimensionOperation"  # each version has it elsewhere
         return is_undecidable or isinstance(error, (jax.errors.JAXTypeError, jax.errors.JAXIndexError))
@@ -143,6 +150,9 @@ class ShapeBackend(JaxBackend):
     )
     concat, stack = _with_eval_shape_unless_traced(JaxBackend.concat), _with_eval_shape_unless_traced(JaxBackend.stack)
     to_numpy = staticmethod(np.ndarray.__array__)  # raises an error, which np.asarray would not
+
+    def version(self, tensor: Any) -> int | None:
+        return None
 
     @staticmethod
     def wrap_callable(call: TensorFunction) -> TensorFunction:

@@ -115,6 +115,9 @@ class NumpyBackend(Backend):
             names = " and ".join(dict.fromkeys(map(str, refused)))
             raise make_error("PLT503", f"einsum is not defined on {names}: {error}") from error
 
+    def version(self, tensor: Any) -> int | None:
+        return 0 if self.cls in (np.ndarray, np.memmap) and is_builtin_dtype(tensor.dtype) else None
+
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         from plait.backends.numpy.reductions import reductions_for_array_type
 

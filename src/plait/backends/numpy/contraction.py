@@ -61,6 +61,8 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         ),
         long_sum_casts=_long_sum_casts(dtype, result) if dtype.char in "fF" else None,
         wrap=identity if all(each == dtype for each in dtypes) else lambda call: _wrap_with_dtypes(call, dtype, result),
+        to_compute_dtype=lambda tensor: tensor.astype(dtype, copy=False),
+        to_result_dtype=lambda tensor: tensor.astype(result, copy=False),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from plait.backends.torch.element_types import (
     einsum,
 )
 from plait.backends.torch.symbolic_lengths import HAS_GUARD_OR_FALSE, guard_or_false, is_compiling
-from plait.backends.torch.tracing import exclude_frames_from_dynamo
+from plait.backends.torch.tracing import exclude_frames_from_dynamo, is_transformed
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import BlockFunctions, ContractionFunctions, LargeTensorFunctions
@@ -83,7 +84,8 @@ class TorchBackend(Backend):
         return torch.scalar_tensor(number, dtype=_dtype_beside_number(tensor.dtype, number), device=tensor.device)
 
     def __init__(self, tensor_type: type) -> None:
-        if tensor_type in (torch.Tensor, torch.nn.Parameter):
+        self._is_plain = tensor_type in (torch.Tensor, torch.nn.Parameter)
+        if self._is_plain:
             self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
             self.load_block_functions = _load_block_functions
 
@@ -106,6 +108,16 @@ class TorchBackend(Backend):
         tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
         wide = _WIDE_DTYPE_FOR_NUMPY.get(tensor.dtype)
         return (tensor if wide is None else tensor.to(wide)).numpy()
+
+    def version(self, tensor: Any) -> int | None:
+        if not self._is_plain or (tensor.requires_grad and torch.is_grad_enabled()) or is_transformed():
+            return None
+        return 0 if tensor.is_inference() else tensor._version  # an inference tensor counts no writes
+
+    @contextmanager
+    def outside_of_traces(self) -> Iterator[None]:
+        with torch.inference_mode(mode=False), torch.no_grad():
+            yield
 
     def is_signal(self, error: Exception) -> bool:
         # such as a data-dependent guard of torch.export, or torch.OutOfMemoryError; mistakes raise Python's classes
