@@ -388,3 +388,34 @@ def test_resident_memory_keeps_the_limit(framework):
     """The memory of the process, as the system counts it; small allocations are made without the heap's free lists."""
     pytest.importorskip(framework)
     assert measure_resident_memory(framework) <= 1.1
+
+
+def test_explain_shows_the_slices_that_the_call_makes():
+    a, b, c = np.ones((300, 400)), np.ones((400, 500)), np.ones((500, 200))
+    pattern = "i j, j k, k l -> i l"
+    blocks = []
+    with plait.options(memory_limit="0.6 MB", progress=lambda done, total: blocks.append(total)):
+        explanation = plait.explain(pattern, a, b, c)
+        plait.einsum(a, b, c, pattern)
+        for_shapes = plait.explain(pattern, a.shape, b.shape, c.shape)
+    sizes = {"i": 300, "j": 400, "k": 500, "l": 200}
+    lengths = explanation.block_lengths
+    assert lengths
+    assert np.prod([-(-sizes[axis] // length) for axis, length in lengths.items()]) == len(blocks)
+    (note,) = [line for line in explanation.text.splitlines() if "memory_limit" in line]
+    assert f"in {len(blocks)} blocks: " in note
+    assert all(f"{axis} by {length}" in note for axis, length in lengths.items())
+    assert for_shapes.block_lengths == {} or for_shapes.block_lengths != lengths  # float32 takes half the memory
+    with plait.options(memory_limit="1 GB"):
+        assert "not sliced" in plait.explain(pattern, a, b, c).text
+    assert plait.explain(pattern, a, b, c).block_lengths is None
+
+
+def test_a_saved_plan_is_sliced():
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(100, 80)), rng.normal(size=(80, 90)), rng.normal(size=(90, 70))
+    pattern = "i j, j k, k l -> i l"
+    plan = plait.ContractionPlan.from_json(plait.explain(pattern, a, b, c).plan.to_json())
+    with plait.options(memory_limit=100 * 70 * 8 + 20_000, contract=plan):
+        found = plait.einsum(a, b, c, pattern)
+    np.testing.assert_allclose(found, a @ b @ c, rtol=1e-9)

@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+from resident_memory import measure_resident_memory
 
 import plait
-from resident_memory import measure_resident_memory
 
 jax = pytest.importorskip("jax")
 

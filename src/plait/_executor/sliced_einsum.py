@@ -21,10 +21,12 @@ from plait._executor.sliced_planning import (
 )
 from plait._executor.stored_arrays import StoredArray
 from plait._plan.contraction.slicing import PartOfContraction, block_slices
+from plait._plan.printer import format_seconds
+from plait._plan.strides import contiguous_strides
 from plait._shapes.solver import SolvedPattern
 from plait.backends.interface import Backend
-from plait.backends.registry import backend_for_type
-from plait.errors import make_error
+from plait.backends.registry import backend_for_type, common_backend
+from plait.errors import format_bytes, make_error
 
 Block = dict[int, slice]
 """By sliced axis, the part of it that a block has."""
@@ -43,28 +45,41 @@ class SlicedEinsum:
 
     def __call__(self, *tensors: Any) -> Any:
         """Contract the tensors."""
-        functions = self._call.functions
-        for tensor in tensors:
-            reason = None if isinstance(tensor, StoredArray) else functions.why_not(tensor)
-            if reason is not None:
-                raise make_error("PLT313", f"memory_limit cannot be kept for {reason}", self._call.text)
         operands = [self._with_all_axes(tensor, number) for number, tensor in enumerate(tensors)]
-        layouts = tuple(
-            [
-                OperandLayout(None, True)
-                if isinstance(each, StoredArray)
-                else OperandLayout(functions.strides(each), functions.is_on_disk(each))
-                for each in operands
-            ]
-        )
-        program = self._programs.get(layouts)
+        return self._run(self.program_for(operands), operands)
+
+    def program_for(self, operands: Sequence[Any]) -> SlicedProgram:
+        """Return the plan for operands; each has a dimension for each of its axes, or is a copy when it is sliced.
+
+        Raises:
+            SizeError: PLT313, none was found that keeps the limit, or the memory of an operand is hidden.
+        """
+        functions = self._call.functions
+        layouts = []
+        for operand in operands:
+            if isinstance(operand, StoredArray):
+                layouts.append(OperandLayout(None, True))
+                continue
+            if (reason := functions.why_not(operand)) is not None:
+                raise make_error("PLT313", f"memory_limit cannot be kept for {reason}", self._call.text)
+            layouts.append(OperandLayout(functions.strides(operand), functions.is_on_disk(operand)))
+        key = tuple(layouts)
+        program = self._programs.get(key)
         if program is None:
-            program = plan_within_limit(self._call, layouts)
+            program = plan_within_limit(self._call, key)
             if len(self._programs) >= MAX_PLANS:
                 self._programs.clear()
                 self._calls.clear()
-            self._programs[layouts] = program
-        return self._run(program, operands)
+            self._programs[key] = program
+        return program
+
+    def explain(self, tensors: Sequence[Any]) -> SlicedProgram:
+        """Return the plan for tensors, or if they are shapes, for row-major tensors of these."""
+        network = self._call.network
+        if all(hasattr(tensor, "dtype") for tensor in tensors):
+            return self.program_for([self._with_all_axes(tensor, number) for number, tensor in enumerate(tensors)])
+        strides = [contiguous_strides([network.sizes[axis] for axis in term]) for term in network.terms]
+        return plan_within_limit(self._call, [OperandLayout(each, False) for each in strides])
 
     def _with_all_axes(self, tensor: Any, number: int) -> Any:
         """Return a view of a tensor with a dimension for each axis that is longer than 1, if there are views."""
@@ -157,7 +172,7 @@ def build_sliced_einsum(
     options: OptionValues,
     build_call: BuildCall,
     solve: Solve,
-) -> Callable[..., Any]:
+) -> SlicedEinsum:
     """Return the callable of an einsum under a limit of memory.
 
     Raises:
@@ -186,6 +201,40 @@ def build_sliced_einsum(
         solve,
     )
     return SlicedEinsum(call, solved)
+
+
+def explain_slices(
+    operation: str,
+    solved: SolvedPattern,
+    slots: Sequence[int],
+    tensors: Sequence[Any],
+    options: OptionValues,
+    build_call: BuildCall,
+    solve: Solve,
+) -> tuple[SlicedProgram, str]:
+    """Return the plan of an einsum under a limit, and the line that `plait.explain` shows of it.
+
+    Without tensors, the plan is the one for NumPy arrays of float32.
+    """
+    if all(hasattr(tensor, "dtype") for tensor in tensors):
+        types = tuple([type(tensor) for tensor in tensors])
+        backend = common_backend(types)
+        dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
+    else:
+        from plait.backends.numpy.blocks import ARRAY_TYPE, DTYPE_WITHOUT_ARRAYS
+
+        types, dtypes = (ARRAY_TYPE,) * len(tensors), (DTYPE_WITHOUT_ARRAYS,) * len(tensors)
+        backend = common_backend(types)
+    einsum = build_sliced_einsum(operation, solved, slots, types, dtypes, backend, options, build_call, solve)
+    program = einsum.explain(tensors)
+    sizes = [slots[slot] for slot in solved.slots]
+    limit = f"memory_limit {format_bytes(options.memory_limit or 0)}: needs {format_bytes(program.peak_bytes)}"
+    if not program.block_lengths:
+        return program, f"{limit}, not sliced"
+    count = len(Blocks(sizes, program.block_lengths, program.parts[-1].output))
+    slices = ", ".join([f"{solved.labels[axis]} by {length}" for axis, length in program.block_lengths.items()])
+    once = f"   {len(program.parts) - 1} products computed once" if len(program.parts) > 1 else ""
+    return program, f"{limit} in {count} blocks: {slices}{once}   about {format_seconds(program.cost * 1e-9)}"
 
 
 class Blocks:

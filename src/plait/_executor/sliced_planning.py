@@ -110,6 +110,7 @@ class ElementTypes(NamedTuple):
 class SlicedProgram(NamedTuple):
     """A contraction that keeps the limit: its parts, of which the last is computed for each combination of blocks."""
 
+    path: Path
     block_lengths: dict[int, int]
     parts: tuple[PartOfContraction, ...]
     types: ElementTypes
@@ -176,7 +177,7 @@ def plan_within_limit(call: SlicedCall, layouts: Sequence[OperandLayout]) -> Sli
         peak, copied_operands, copies_results = _peak_bytes_and_copies(call, types, limit, sliced, parts, layouts)
         least_peak = min(peak, least_peak)
         if peak <= allowed and (best is None or sliced.cost < best.cost):
-            best = SlicedProgram(sliced.block_lengths, parts, types, peak, sliced.cost)
+            best = SlicedProgram(sliced.path, sliced.block_lengths, parts, types, peak, sliced.cost)
         is_good = peak <= allowed and (not sliced.block_lengths or peak > allowed * GOOD_PART)
         if is_good or (peak > allowed and best is not None) or sliced.peak > target:
             break

@@ -103,11 +103,11 @@ def _run_einsum_of_stored_arrays(
     operation: str, operands: Sequence[Any], pattern: str, sizes: dict[str, Any], options: Any
 ) -> Any:
     """Contract arrays in files and NumPy arrays under a limit of memory."""
-    import numpy as np
+    from plait.backends.numpy.blocks import ARRAY_TYPE
 
     tensors = [StoredArray(operand) if is_stored_array(operand) else operand for operand in operands]
     shapes, dtypes = tuple([tensor.shape for tensor in tensors]), tuple([tensor.dtype for tensor in tensors])
-    types = tuple([np.ndarray if isinstance(tensor, StoredArray) else type(tensor) for tensor in tensors])
+    types = tuple([ARRAY_TYPE if isinstance(tensor, StoredArray) else type(tensor) for tensor in tensors])
     arguments = (types, shapes, dtypes, options)
     return _callable_for_known_sizes(operation, pattern, arguments, sizes_to_ints(pattern, sizes))(*tensors)
 

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from plait._executor.compile import add_error_context, check_and_solve, lower_pattern, sizes_to_ints
+from plait._executor.compile import (
+    add_error_context,
+    build_einsum_callable,
+    check_and_solve,
+    lower_pattern,
+    sizes_to_ints,
+)
 from plait._executor.constants import PatternOfTensors, plan_with_constants_for_explain
 from plait._executor.contraction import contraction_reason_and_dtype_for_explain
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
@@ -19,6 +25,7 @@ from plait._executor.einsum_options import (
 from plait._executor.large.specialize import repeat_copy_note_for_explain, techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
 from plait._executor.pipeline import PatternAndSizes, fuse_stages_for_shapes, output_shape, run_stages
+from plait._executor.sliced_einsum import explain_slices
 from plait._executor.tensors import shape_of_tensor
 from plait._notation.equation import equation_as_pattern
 from plait._notation.parser import parse
@@ -47,6 +54,7 @@ class Explanation:
         path_lines: For such an einsum of three tensors or more: for each step of the path the positions and the axes
             of the tensors, the number of axes, the FLOPs, the elements of the result, and the tensors that are left.
         plan: For such an einsum what ``plait.options(contract=plan)`` takes, and what can be saved. Otherwise ``None``.
+        block_lengths: For an einsum under a ``memory_limit``: by sliced axis the length of a block. Otherwise ``None``.
         rewrites: For a large tensor that is reduced or copied in several calls: the names of the techniques used. The
             reason for each is in ``plait._plan.schedule.techniques.REASONS``.
 
@@ -69,6 +77,7 @@ class Explanation:
     rewrites: tuple[str, ...] = ()
     path_lines: list[PathLine] | None = None
     plan: ContractionPlan | None = None
+    block_lengths: dict[str, int] | None = None
     _source_arguments: tuple[Any, ...] | None = None
 
     def source(self, framework: str) -> str:
@@ -101,7 +110,7 @@ class Explanation:
 
 
 class _ExplainedEinsum(NamedTuple):
-    """What is shown of an einsum of several tensors; the last three are for one that plait decomposes."""
+    """What is shown of an einsum of several tensors; the last four are for one that plait decomposes, or slices."""
 
     steps: Plan
     lines: list[PlanLine]
@@ -109,6 +118,7 @@ class _ExplainedEinsum(NamedTuple):
     costs: Costs | None = None
     path_lines: list[PathLine] | None = None
     plan: ContractionPlan | None = None
+    block_lengths: dict[str, int] | None = None
 
 
 def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
@@ -176,6 +186,7 @@ def _explain_einsum(
         found.costs,
         path_lines=found.path_lines,
         plan=found.plan,
+        block_lengths=found.block_lengths,
         _source_arguments=(str(solved.tree), solved.ranks, int_sizes, "einsum", None),
     )
 
@@ -197,19 +208,26 @@ def _explained_einsum(
     flat = [size for shape in shapes for size in shape]
     slots = compute_all_slots(solved, solved.size_ops, flat, int_sizes)
     options = options_with_path_of_plan(options, solved, slots)
+    block_lengths, slice_notes = None, []
+    if options is not None and options.memory_limit is not None:
+        program, note = explain_slices(form, solved, slots, tensors, options, build_einsum_callable, check_and_solve)
+        block_lengths = {solved.labels[axis]: length for axis, length in program.block_lengths.items()}
+        slice_notes.append(note)
+        options = options._replace(contract=program.path)
     contraction, reason, element = contraction_reason_and_dtype_for_explain(solved, slots, tensors, options)
     if contraction is None:
         plan = lower_einsum(solved)
         lines = list_plan_lines(plan, shapes, compute_all_slots(solved, plan.size_ops, flat, int_sizes))
-        return _ExplainedEinsum(plan, lines, [reason])
+        return _ExplainedEinsum(plan, lines, [reason, *slice_notes], block_lengths=block_lengths)
     plan = build_contraction_plan(solved, contraction)
     lines, costs = contraction_lines_and_costs(plan, contraction)
     notes, path_lines = [format_costs(costs, *element)], None
     if len(shapes) > 2:
         path_lines = list_path_lines(contraction.network, contraction.path)
         notes = [*format_path_table(path_lines), *notes]
+    notes += slice_notes
     saved = ContractionPlan(str(solved.tree), shapes, contraction.path, named_lengths(solved, slots))
-    return _ExplainedEinsum(plan, lines, notes, costs, path_lines, saved)
+    return _ExplainedEinsum(plan, lines, notes, costs, path_lines, saved, block_lengths)
 
 
 def explain_with_constants(

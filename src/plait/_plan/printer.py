@@ -220,13 +220,13 @@ def format_costs(costs: Costs, itemsize: int, dtype: str) -> str:
     if costs.largest:
         parts.append(f"largest intermediate {costs.largest:,} elements")
     moved = f"reads {costs.read * itemsize:,} bytes, writes {costs.written * itemsize:,} ({dtype})"
-    return "   ".join([*parts, moved, f"about {_format_seconds(costs.seconds)}"])
+    return "   ".join([*parts, moved, f"about {format_seconds(costs.seconds)}"])
 
 
-def _format_seconds(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Return a time with a unit.
 
-    >>> [_format_seconds(seconds) for seconds in (7.2e-6, 0.00034, 0.25, 90)]
+    >>> [format_seconds(seconds) for seconds in (7.2e-6, 0.00034, 0.25, 90)]
     ['7.2 µs', '340 µs', '250 ms', '90 s']
     """
     for factor, unit in ((1.0, "s"), (1e3, "ms")):

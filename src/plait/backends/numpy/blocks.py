@@ -9,6 +9,12 @@ import numpy as np
 from plait.backends.capabilities import BlockFunctions
 from plait.backends.numpy.contraction import accumulator_dtype, promoted_dtype
 
+ARRAY_TYPE = np.ndarray
+"""The type of what is read from arrays in files."""
+
+DTYPE_WITHOUT_ARRAYS = np.dtype(np.float32)
+"""The element type that plans are made for if there are no arrays yet."""
+
 _WIDE_TYPE_BY_CODE = {"f": np.float64, "F": np.complex128}
 """By type code of single precision, the type in which the results of blocks are added."""
 
