@@ -101,6 +101,18 @@ REMEDIES = {
         'Correct it, or use `contract="auto"`.',
     ),
     "PLT215": ("Patterns in sequence cannot be combined into one function.", "Take the source of each pattern."),
+    "PLT216": (
+        "A `ContractionPlan` was made for another pattern, or for tensors of other shapes or sizes.",
+        "Make a plan for this call by `plait.explain`, or leave the block of its options.",
+    ),
+    "PLT217": (
+        "The text is not a saved `ContractionPlan`, or a newer release of plait has written it.",
+        "Pass what `to_json` returned, or make the plan again by `plait.explain`.",
+    ),
+    "PLT218": (
+        "`with_constants` was given a constant for an operand that the pattern does not have.",
+        "Number the operands from 0, in the order of the pattern: `with_constants({1: w})`.",
+    ),
     "PLT301": ("A size is not an integer.", "Convert it: `int(size)`."),
     "PLT302": (
         "The sizes of a group do not divide the length of the dimension.",
@@ -133,6 +145,10 @@ REMEDIES = {
     "PLT312": (
         "The array passed as `out` to a classical einsum has another shape than the result.",
         "Pass an array of the result's shape, or use the returned result.",
+    ),
+    "PLT313": (
+        "An einsum needs more memory than `memory_limit` allows, or its memory cannot be known, as under a tracer.",
+        "Allow what the message names, or enter the block of `plait.options` outside of what is traced.",
     ),
     "PLT401": ("A view of the tensor with this shape does not exist.", "Use `rearrange`, which copies where it must."),
     "PLT501": (
@@ -190,6 +206,10 @@ REMEDIES = {
     "PLT515": (
         "An axis has different coordinates in two labelled arrays.",
         "Align them first, as by `xarray.align`, or drop the coordinates.",
+    ),
+    "PLT517": (
+        "A tensor was written to in a block of `plait.share_intermediates`, after an einsum of it.",
+        "Write to it outside of the block, or write to a copy.",
     ),
     "PLT516": (
         "`out`, `dtype`, `casting` or `order` of a classical einsum has a wrong value, or asks for a forbidden cast.",

@@ -58,7 +58,8 @@ def test_docstring_examples_of_public_names_run(name):
     """Their module is ``plait``, so that doctest does not find them in the file that defines them."""
     public = getattr(plait, name)
     if inspect.isclass(public) and not issubclass(public, Warning):
-        module = importlib.import_module(public.__init__.__globals__["__name__"])
+        members = [member for base in public.__mro__ for member in vars(base).values() if inspect.isfunction(member)]
+        module = importlib.import_module(members[0].__globals__["__name__"])
         runner = doctest.DocTestRunner()
         for test in doctest.DocTestFinder().find(public, name, module=module):
             runner.run(test)

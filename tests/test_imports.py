@@ -36,9 +36,31 @@ def test_import_of_plait_imports_no_framework():
 
 PUBLIC_NAMES = sorted(
     [
-        *("AxisError", "AxisWarning", "BackendError", "CopyRequiredError", "Pattern", "PatternPipeline"),
-        *("PatternSyntaxError", "PlaitError", "SizeError", "asnumpy", "cache_clear", "cache_info", "compile", "einsum"),
-        *("errors", "explain", "options", "pack", "parse_shape", "rearrange", "reduce", "repeat", "unpack", "view"),
+        *("AxisError", "AxisWarning", "BackendError", "ContractionPlan", "CopyRequiredError", "Pattern"),
+        *(
+            "PatternPipeline",
+            "PatternSyntaxError",
+            "PatternWithConstants",
+            "PlaitError",
+            "SizeError",
+            "asnumpy",
+            "cache_clear",
+            "cache_info",
+            "compile",
+            "einsum",
+        ),
+        *(
+            "errors",
+            "explain",
+            "options",
+            "pack",
+            "parse_shape",
+            "rearrange",
+            "reduce",
+            "repeat",
+            "share_intermediates",
+        ),
+        *("unpack", "view"),
     ]
 )
 
@@ -87,7 +109,7 @@ def test_import_star_gives_the_public_names():
     ).split()
     assert errors == sorted(plait.errors.__all__)
     assert {name for name in errors if name != "CODES"} == {name for name in PUBLIC_NAMES if name[0].isupper()} - {
-        *("Pattern", "PatternPipeline")
+        *("ContractionPlan", "Pattern", "PatternPipeline", "PatternWithConstants")
     }
 
 

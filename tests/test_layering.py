@@ -10,8 +10,8 @@ import pytest
 PACKAGE_FOLDER = Path(__file__).parent.parent / "src" / "plait"
 
 PACKAGES_BOTTOM_UP = (
-    "errors _caches _notation _shapes _plan _operations _executor _explain _types _api _pattern layers compat testing"
-    " _tour _cli"
+    "errors _caches _notation _shapes _plan _operations _executor _explain _types _api _pattern_with_constants _pattern"
+    " layers compat testing _tour _cli"
 ).split()
 """Each package may import from those before it, and from itself."""
 
@@ -30,8 +30,8 @@ BACKEND_MODULES_OF_DATA = {"plait.backends.reduction_rules"}
 FILES_SHARED_BY_LAYERS = {"__init__.py", "_spec.py", "_einmix.py"}
 """What the layers of all frameworks share imports none of them."""
 
-OPTIONAL_TYPE_DEPENDENCIES_BY_PACKAGE = {"_types": {"numpy"}}
-"""What a module imports under ``TYPE_CHECKING`` alone."""
+OPTIONAL_DEPENDENCIES_BY_PACKAGE = {"_types": {"numpy"}, "_executor": {"rich"}}
+"""What a module imports under ``TYPE_CHECKING`` alone, or for a bar of progress that the caller asks for."""
 
 OPTIONAL_DEPENDENCIES = {
     "numpy",
@@ -76,7 +76,7 @@ def test_packages_import_only_lower_packages(path):
         parts = name.split(".")
         if parts[0] != "plait":
             if here in PACKAGES_BOTTOM_UP[: PACKAGES_BOTTOM_UP.index("layers")] or path.name in FILES_SHARED_BY_LAYERS:
-                assert parts[0] not in OPTIONAL_DEPENDENCIES - OPTIONAL_TYPE_DEPENDENCIES_BY_PACKAGE.get(here, set()), (
+                assert parts[0] not in OPTIONAL_DEPENDENCIES - OPTIONAL_DEPENDENCIES_BY_PACKAGE.get(here, set()), (
                     f"{path} imports {name}"
                 )
             continue

@@ -10,6 +10,7 @@ from plait._api import import_type
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
 from plait._executor.dynamo import call_under_dynamo, operations_by_stage_under_dynamo
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding, options_with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait._executor.uncached_dispatch import call_uncached, convert_error_for_caller
@@ -21,16 +22,25 @@ if TYPE_CHECKING:
     from plait._executor.einsum_options import OptionValues
     from plait._executor.pipeline import OperationAndOperandCount, PatternAndSizes
     from plait._explain.explanation import Explanation
+    from plait._pattern_with_constants import PatternWithConstants
     from plait._types import JaxArray, OneOrSeveral, OtherResult, Reduction, Reshapable, Result, Tensor
 else:  # as in `plait._api`
     from plait._api import overload
 
     Explanation = f"{import_type.__name__}('Explanation')"
+    PatternWithConstants = "import_pattern_with_constants()"
     Reduction = f"{import_type.__name__}('Reduction')"
     PatternAndSizes = tuple
 
 MAX_CALLABLES_PER_PATTERN = 256
 """The largest number of callables that one pattern keeps, each for an operation, shapes and types of tensors."""
+
+
+def import_pattern_with_constants() -> Any:
+    """Return the class `PatternWithConstants`; the annotation of the method that makes one calls it when evaluated."""
+    from plait._pattern_with_constants import PatternWithConstants
+
+    return PatternWithConstants
 
 
 class PatternMethods:
@@ -292,39 +302,51 @@ class PatternMethods:
             >>> (halves >> plait.compile("b h p -> h (p b)")).output_shape((None, 6))
             (3, None)
         """
-        from plait._executor.pipeline import output_shape
-
         try:
-            found: Any = output_shape(self._stages, shapes)
+            found: Any = self._output_shape(shapes)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
         return found
 
+    def _output_shape(self, shapes: tuple[Any, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the result for tensors of these shapes."""
+        from plait._executor.pipeline import output_shape
+
+        return output_shape(self._stages, shapes)
+
     def _call_on_cache_miss(
         self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
     ) -> Any:
-        """Make a call whose callable is not in the pattern's dictionary; a pipeline overrides this method."""
-        return self._call_and_cache(self._stages[0], operation, tensors, reduction, options)
+        """Make a call whose callable is not in the pattern's dictionary; both kinds of patterns define this method."""
+        raise NotImplementedError
 
     def _call_under_dynamo(
         self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
     ) -> Any:
-        """Make a call while Dynamo traces; a pipeline overrides this method."""
-        text, sizes = self._stages[0]
-        return call_under_dynamo(operation, tensors, text, dict(sizes), reduction, options, is_method=True)
+        """Make a call while Dynamo traces; both kinds of patterns define this method."""
+        raise NotImplementedError
 
     def _call_and_cache(
-        self, stage: PatternAndSizes, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any
+        self,
+        stage: PatternAndSizes,
+        operation: str,
+        tensors: tuple[Any, ...],
+        reduction: Any,
+        options: Any,
+        form: str | None = None,
     ) -> Any:
-        """Make a call by the pattern of one stage, and cache its callable if the arguments can be a key."""
-        text, sizes = stage[0], dict(stage[1])
+        """Make a call by the pattern of one stage, and cache its callable if the arguments can be a key.
+
+        ``form`` is the operation if it is another than the one of the key: the classical form of an einsum.
+        """
+        text, sizes, form = stage[0], dict(stage[1]), form or operation
         key = _callable_key(operation, tensors, reduction, options)
         try:
-            entry = None if key is None else lookup(operation, text, *key[1:], **sizes)
+            entry = None if key is None else lookup(form, text, *key[1:], **sizes)
         except TypeError:  # the arguments cannot be a key of the cache
             entry = None
         if entry is None:
-            return call_uncached(operation, tensors, text, sizes, reduction, options)
+            return call_uncached(form, tensors, text, sizes, reduction, options)
         call = entry.build()
         self._cache_callable(key, call)
         return call(*tensors)
@@ -382,7 +404,8 @@ def compile(pattern: str, /, **sizes: SupportsIndex) -> Pattern:
 
     Args:
         pattern: A pattern with an arrow, of any operation; or a classical equation of several tensors, such as
-            ``"ij,jk->ik"``, which is kept as the pattern that says the same.
+            ``"ij,jk->ik"``, whose `einsum` stretches length 1 of a letter. In a sequence it is the pattern that says
+            the same, which stretches nothing.
         sizes: The lengths of some of its axes, in elements.
 
     Returns:
@@ -413,11 +436,12 @@ class Pattern(PatternMethods):
 
     Args:
         pattern: A pattern with an arrow, of any operation; or a classical equation of several tensors, such as
-            ``"ij,jk->ik"``, which is kept as the pattern that says the same.
+            ``"ij,jk->ik"``, whose `einsum` stretches length 1 of a letter. In a sequence it is the pattern that says
+            the same, which stretches nothing.
         sizes: The lengths of some of its axes, in elements, by name.
 
     Attributes:
-        text: The pattern in canonical form, with one blank between items.
+        text: The pattern in canonical form, with one blank between items; for an equation the one that says the same.
 
     Raises:
         PlaitError: As `compile` does.
@@ -429,14 +453,16 @@ class Pattern(PatternMethods):
         (24, 768)
     """
 
-    __slots__ = ("text",)
+    __slots__ = ("_equation", "text")
 
+    _equation: str | None
     text: str
 
     def __init__(self, pattern: str, sizes: Mapping[str, SupportsIndex]) -> None:
         from plait._executor.compile import normalize_pattern_and_sizes
 
-        text, checked = normalize_pattern_and_sizes(pattern, sizes)
+        text, checked, equation = normalize_pattern_and_sizes(pattern, sizes)
+        object.__setattr__(self, "_equation", equation)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "_stages", ((text, tuple(checked.items())),))
         object.__setattr__(self, "_callables", {})
@@ -473,6 +499,34 @@ class Pattern(PatternMethods):
             raise shorten_traceback(error) from error.__cause__
 
     @do_not_convert
+    def with_constants(self, constants: Mapping[int, Any]) -> PatternWithConstants:
+        """Return this pattern with some operands of its `einsum` fixed, so that what is constant is contracted once.
+
+        Args:
+            constants: The constant tensors by number of the operand, counted from 0. Nothing may write into them.
+
+        Returns:
+            A pattern whose `einsum` takes the remaining tensors.
+
+        Raises:
+            AxisError: PLT218, the pattern has no operand of that number.
+            SizeError: If the rank or a length of a constant does not match the pattern.
+            BackendError: If plait does not know the framework of a constant.
+
+        Examples:
+            >>> import numpy as np, plait
+            >>> u, v = np.ones((300, 40)), np.ones((40, 20))
+            >>> product = plait.compile("b i, i r, r j -> b j").with_constants({1: u, 2: v})
+            >>> product.einsum(np.ones((5, 300))).shape
+            (5, 20)
+        """
+        try:
+            pattern: PatternWithConstants = import_pattern_with_constants()(self, constants)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
+        return pattern
+
+    @do_not_convert
     def explain(self, *shapes: Any) -> Explanation:
         """Apply `plait.explain` to this pattern and its sizes.
 
@@ -493,9 +547,11 @@ class Pattern(PatternMethods):
               permute   3 2   b a   view
               output    3 2   b a
         """
-        from plait._explain.explanation import explain
+        from plait._explain.explanation import explain, explain_equation
 
         try:
+            if self._equation is not None:
+                return explain_equation(self._equation, shapes)
             return explain(self.text, *shapes, **self.sizes)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
@@ -546,12 +602,41 @@ class Pattern(PatternMethods):
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
+    def _call_on_cache_miss(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
+    ) -> Any:
+        """Make a call whose callable is not in the pattern's dictionary."""
+        if self._equation is not None and operation == "einsum":
+            return self._call_and_cache(
+                (self._equation, ()), operation, tensors, reduction, options, form=CLASSICAL_EINSUM
+            )
+        return self._call_and_cache(self._stages[0], operation, tensors, reduction, options)
+
+    def _call_under_dynamo(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
+    ) -> Any:
+        """Make a call while Dynamo traces."""
+        text, sizes = self._stages[0]
+        if self._equation is not None and operation == "einsum":
+            operation, text = CLASSICAL_EINSUM, self._equation
+        return call_under_dynamo(operation, tensors, text, dict(sizes), reduction, options, is_method=True)
+
+    def _output_shape(self, shapes: tuple[Any, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the result for tensors of these shapes."""
+        from plait._executor.pipeline import output_shape
+
+        return output_shape(self._stages, shapes, self._equation)
+
+    def _equality_key(self) -> tuple[Any, ...]:
+        """Return the key by which patterns are compared; an equation is not the pattern that says the same."""
+        return (*super()._equality_key(), self._equation)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Pattern, (self.text, self.sizes)
+        return Pattern, (self._equation or self.text, self.sizes)
 
     def __repr__(self) -> str:
         sizes = "".join(f", {name}={size}" for name, size in self.sizes.items())
-        return f"plait.compile({self.text!r}{sizes})"
+        return f"plait.compile({self._equation or self.text!r}{sizes})"
 
 
 class PatternPipeline(PatternMethods):

@@ -211,6 +211,9 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT213": (AxisError, "an axis that has the name of an argument of the layer"),
     "PLT214": (AxisError, "a contraction path that does not fit, or an unknown method to find one"),
     "PLT215": (AxisError, "patterns that cannot be combined into one function"),
+    "PLT216": (AxisError, "a contraction plan that was made for another call"),
+    "PLT217": (AxisError, "text or arguments that are not a contraction plan"),
+    "PLT218": (AxisError, "a constant for an operand that the pattern does not have"),
     "PLT301": (SizeError, "a size that is not an integer"),
     "PLT302": (SizeError, "a size that does not divide the dimension"),
     "PLT303": (SizeError, "a size that cannot be inferred"),
@@ -223,6 +226,7 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT310": (SizeError, "a reduction that returned a tensor of another shape"),
     "PLT311": (SizeError, "a size that is given twice"),
     "PLT312": (SizeError, "an `out` of another shape than the result"),
+    "PLT313": (SizeError, "a limit of memory that cannot be kept"),
     "PLT401": (CopyRequiredError, "a group that cannot be formed without a copy"),
     "PLT501": (BackendError, "a tensor or a framework that plait does not know"),
     "PLT502": (BackendError, "a backend that does not load"),
@@ -240,6 +244,7 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT514": (BackendError, "an operation that a framework does not have for this kind of tensor"),
     "PLT515": (BackendError, "coordinates of one axis that differ from tensor to tensor"),
     "PLT516": (BackendError, "an argument of NumPy's einsum with a value that it cannot have"),
+    "PLT517": (BackendError, "a tensor that was written while its intermediate results are shared"),
 }
 
 CODES: dict[str, tuple[type[PlaitError | AxisWarning], str]] = {
@@ -309,6 +314,21 @@ def short_repr(value: object) -> str:
     except Exception:  # the __repr__ of a foreign class may raise anything
         text = f"<{type(value).__name__}>"
     return text if len(text) <= 60 else text[:60] + "…"
+
+
+def format_bytes(count: int) -> str:
+    """Return a number of bytes as text with a unit, rounded up to four digits.
+
+    >>> format_bytes(1000), format_bytes(3 * 1024**2 + 1)
+    ('1000 bytes', '3.001 MiB')
+    """
+    if count < 1024:
+        return f"{count} byte{'s' * (count != 1)}"
+    power = min((count.bit_length() - 1) // 10, 5)
+    unit = 1 << 10 * power
+    digits = max(0, 4 - len(str(count // unit)))
+    rounded = -(-count * 10**digits // unit) / 10**digits
+    return f"{rounded:.{digits}f} {'?KMGTP'[power]}iB"
 
 
 def _underline_pattern(pattern: str, spans: tuple[Span, ...]) -> list[str]:

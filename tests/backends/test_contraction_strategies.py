@@ -81,7 +81,7 @@ def check_all_strategies(framework, equation, changes, used_methods):
         plan = build_contraction_plan(solve_pattern_of_equation(equation), contraction)
         result = np.asarray(build_contraction_callable(plan, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
-        contraction_lines_and_costs(plan, contraction.network, contraction.path)
+        contraction_lines_and_costs(plan, contraction)
         (pair,) = contraction.pairs
         used_methods |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.order else [])}
         used_methods |= {type(node) for nodes in (*pair.operand_steps, pair.epilogue) for node in nodes}

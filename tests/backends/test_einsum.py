@@ -447,3 +447,16 @@ def test_three_tensors_of_several_dtypes_are_promoted_before_any_product(framewo
         expected = np.einsum("ab,bc,cd->ad", *[array.astype(float) for array in arrays])
         result = plait.einsum(*map(framework.make, arrays), "a b, b c, c d -> a d")
         np.testing.assert_allclose(plait.asnumpy(result).astype(float), expected)
+
+
+@parametrize_by_framework()
+def test_patterns_with_constants_agree_with_the_definition(framework):
+    @given_for_framework(framework, einsum_patterns(4), st.sets(st.integers(0, 3)))
+    def _(case, numbers):
+        arrays = integer_arrays(case.shapes)
+        tensors = [framework.make(array) for array in arrays]
+        constants = {number: tensors[number] for number in numbers if number < len(tensors)}
+        pattern = plait.compile(case.text, **case.sizes).with_constants(constants)
+        others = [tensor for number, tensor in enumerate(tensors) if number not in constants]
+        for _ in range(2):
+            assert_equal(pattern.einsum(*others), expected_einsum(case.text, arrays, case.sizes))

@@ -133,6 +133,25 @@ FAILING_CALLS = {
     "PLT215 two plans": lambda: (
         (plait.compile("a b -> (a b)") >> plait.compile("(c d) -> c d", c=3)).explain((2, 6)).source("numpy")
     ),
+    "PLT216 another pattern": lambda: einsum_with_options(contract=CHAIN_PLAN),
+    "PLT216 other shapes": lambda: call_with_plan("a b, b c, c d -> a d", (2, 3), (3, 5), (5, 4)),
+    "PLT216 another size": lambda: call_with_plan("(a b) c, c d -> a b d", (4, 3), (3, 5), a=2),
+    "PLT217 no JSON": lambda: plait.ContractionPlan.from_json("a b, b c -> a c"),
+    "PLT217 another object": lambda: plait.ContractionPlan.from_json('{"path": [[0, 1]]}'),
+    "PLT217 a later version": lambda: plait.ContractionPlan.from_json(CHAIN_PLAN.to_json().replace("1", "7", 1)),
+    "PLT217 a lacking entry": lambda: plait.ContractionPlan.from_json(CHAIN_PLAN.to_json().replace('"path"', '"way"')),
+    "PLT217 another number of shapes": lambda: plait.ContractionPlan("a b, b c -> a c", [(2, 3)], [(0,)]),
+    "PLT218 too large": lambda: plait.compile("a b, b c -> a c").with_constants({2: ARRAY}),
+    "PLT218 no number": lambda: plait.compile("a b, b c -> a c").with_constants({"b": ARRAY}),
+    "PLT218 no mapping": lambda: plait.compile("a b, b c -> a c").with_constants([1, 2]),
+    "PLT202 a pattern with constants": lambda: compiled_with_constant().einsum(np.ones((2, 3)), np.ones((3, 4))),
+    "PLT304 a constant": lambda: plait.compile("a b, b c -> a c").with_constants({1: ARRAY}),
+    "PLT302 a constant": lambda: plait.compile("a b, b (c d) -> a c d", d=3).with_constants({1: np.ones((3, 4))}),
+    "PLT305 two constants": lambda: plait.compile("a b, b c, c d -> a d").with_constants(
+        {0: np.ones((2, 3)), 1: np.ones((4, 5))}
+    ),
+    "PLT305 a constant and a tensor": lambda: compiled_with_constant().einsum(np.ones((2, 4))),
+    "PLT215 a pattern with constants in a sequence": lambda: compiled_with_constant() >> plait.compile("a c -> c a"),
     "PLT301 a limit": lambda: einsum_with_options(memory_limit=2.5),
     "PLT201 a comma in a weight": lambda: MixSpec.read("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
     "PLT201 a group in a weight": lambda: MixSpec.read("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
@@ -207,6 +226,9 @@ FAILING_CALLS = {
     "PLT310 callable returns nothing": lambda: plait.reduce(ARRAY, "b c h w -> b", lambda tensor, axes: None),
     "PLT311 twice": lambda: plait.rearrange(ARRAY, "b c (h p) w -> b c h p w", **{"h": 2, "ℎ": 2}),
     "PLT312 out": lambda: plait.einsum("ij->i", np.zeros((2, 3)), out=np.zeros(3)),
+    "PLT301 a limit without a unit": lambda: einsum_with_options(memory_limit="1024"),
+    "PLT313 a limit below the result": lambda: einsum_with_options(memory_limit="1 B"),
+    "PLT214 progress": lambda: einsum_with_options(progress=3),
     # PLT4: views
     "PLT401 merge": lambda: plait.view(ARRAY, "b c h w -> b (h w c)"),
     "PLT401 list": lambda: plait.view([ARRAY, ARRAY], "n b c h w -> n b c h w"),
@@ -248,6 +270,7 @@ FAILING_CALLS = {
     "PLT516 a cast": lambda: plait.einsum("ij->i", np.zeros((2, 3)), dtype="int32"),
     "PLT516 a cast of the result": lambda: plait.einsum("ij->i", np.zeros((2, 3)), out=np.zeros(2, "float32")),
     "PLT516 an order": lambda: plait.einsum("ij->i", np.zeros((2, 3)), order="W"),
+    "PLT517 an operand": lambda: write_while_sharing(0),
     # PLT6: warnings
     "PLT601 a misspelt axis": lambda: plait.einsum(np.zeros((2, 3)), np.zeros((4, 3)), "h channel, w chanel -> h w"),
     "PLT602 a word": lambda: plait.einsum("...vec, ...vec -> ...", ARRAY, ARRAY),
@@ -275,6 +298,33 @@ def einsum_with_options(**options):
     """Contract three tensors with these options of `plait.options`."""
     with plait.options(**options):
         return plait.einsum(ARRAY, ARRAY, ARRAY, "a b c d, a b c e, a b c f -> d e")
+
+
+CHAIN_PLAN = plait.ContractionPlan("a b, b c, c d -> a d", [(2, 3), (3, 4), (4, 5)], [(0, 1), (0, 1)])
+
+
+def call_with_plan(pattern, *shapes, **sizes):
+    """Contract tensors by a plan that was made for the same pattern and tensors of other shapes or sizes."""
+    plans = {
+        CHAIN_PLAN.pattern: CHAIN_PLAN,
+        "(a b) c, c d -> a b d": plait.ContractionPlan("(a b) c, c d -> a b d", [(4, 3), (3, 5)], [(0, 1)], {"a": 4}),
+    }
+    with plait.options(contract=plans[pattern]):
+        return plait.einsum(*[np.zeros(shape) for shape in shapes], pattern, **sizes)
+
+
+def write_while_sharing(number):
+    """Write into an operand between two contractions that share their results."""
+    tensors = [torch.ones(2, 3), torch.ones(3, 4), torch.ones(4, 5)]
+    with plait.share_intermediates():
+        for _ in range(2):
+            plait.einsum(*tensors, "a b, b c, c d -> a d")
+            tensors[number].zero_()
+
+
+def compiled_with_constant():
+    """Return a pattern of two matrices, the second of which is constant."""
+    return plait.compile("a b, b c -> a c").with_constants({1: np.ones((3, 4))})
 
 
 def call_without_package(package, call):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import warnings
 
 import pytest
@@ -131,8 +132,12 @@ def test_a_rank_that_does_not_fit_a_word_names_both_forms():
 )
 def test_explain_and_compile_read_equations_of_several_tensors(equation, shapes, pattern):
     tensors = [np.ones(shape) for shape in shapes]
-    assert plait.compile(equation) == plait.compile(pattern)
-    assert plait.compile(equation).text == pattern
+    compiled = plait.compile(equation)
+    assert compiled.text == pattern
+    assert compiled.explain(*shapes).text == plait.explain(pattern, *shapes).text
+    assert eval(repr(compiled)) == pickle.loads(pickle.dumps(compiled)) == compiled
+    assert hash(eval(repr(compiled))) == hash(compiled)
+    assert compiled != plait.compile(pattern)  # which stretches no length
     np.testing.assert_array_equal(plait.compile(equation).einsum(*tensors), np.einsum(equation, *tensors))
     assert str(plait.explain(equation, *shapes)) == str(plait.explain(pattern, *shapes))
     assert str(plait.explain(equation, *tensors)) == str(plait.explain(pattern, *tensors))
@@ -140,6 +145,39 @@ def test_explain_and_compile_read_equations_of_several_tensors(equation, shapes,
     namespace = {}
     exec(code, namespace)
     np.testing.assert_array_equal(namespace["einsum"](*tensors), np.einsum(equation, *tensors))
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ij,jk->ik", [(2, 1), (3, 4)]),
+        ("ij,jk", [(2, 3), (1, 4)]),
+        ("ab,bc,cd->ad", [(2, 3), (1, 4), (4, 5)]),
+        ("ab,bc,cd,ad", [(2, 1), (3, 1), (4, 5), (1, 5)]),
+        ("...ij,...jk->...ik", [(5, 2, 1), (1, 3, 4)]),
+        ("ij,ij->ij", [(1, 3), (2, 1)]),
+        ("ii,ij->j", [(1, 1), (3, 2)]),
+        ("i,i->i", [(1,), (1,)]),
+    ],
+)
+def test_explain_and_compile_stretch_length_1_of_a_letter(equation, shapes):
+    arrays = [np.arange(1.0, 1 + np.prod(shape)).reshape(shape) for shape in shapes]
+    expected = np.einsum(equation, *arrays)
+    assert plait.explain(equation, *shapes).lines[-1].shape == expected.shape
+    assert plait.explain(equation, *arrays).lines[-1].shape == expected.shape
+    if equation != "ij,ij->ij" and equation != "i,i->i":  # patterns of axes with these names
+        compiled = plait.compile(equation)
+        for _ in range(2):
+            np.testing.assert_allclose(compiled.einsum(*arrays), expected)
+        assert compiled.output_shape(*shapes) == expected.shape
+        assert compiled.explain(*arrays).lines[-1].shape == expected.shape
+
+
+def test_an_equation_in_a_sequence_is_the_pattern_that_says_the_same():
+    merged = plait.compile("ij,jk->ik") >> plait.compile("i k -> (i k)")
+    assert merged.einsum(np.ones((2, 3)), np.ones((3, 4))).tolist() == [3.0] * 8
+    with pytest.raises(plait.SizeError, match="a named axis is not stretched"):
+        merged.einsum(np.ones((2, 1)), np.ones((3, 4)))
 
 
 @pytest.mark.parametrize(

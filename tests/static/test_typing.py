@@ -136,6 +136,19 @@ TYPE_BY_CALL = {
     'pattern.source("torch", 2)': "str",
     "plait.cache_info().hits": "int",
     "plait.options(strict=True)": "options",
+    "plait.share_intermediates()": "share_intermediates",
+    "pattern.with_constants({0: child})": "PatternWithConstants",
+    "pattern.with_constants({}).constants": "dict[int, Any]",
+    "pattern.with_constants({0: child}).einsum(child, array)": "Array",
+    "pattern.with_constants({0: child}).einsum(unknown)": "Any",
+    "pattern.with_constants({0: child}).einsum(*children)": "Array",
+    'pattern.with_constants({0: jax}).einsum(jax, precision="highest")': "LikeJax",
+    "pattern.with_constants({0: child}).output_shape((2, None))": "tuple[int | None, ...]",
+    "pattern.with_constants({0: child}).explain((2, 3))": "Explanation",
+    'plait.explain("a b -> b a", (2, 3)).plan': "ContractionPlan | None",
+    'plait.ContractionPlan.from_json("")': "ContractionPlan",
+    'plait.ContractionPlan("a b, b c -> a c", [(2, 3), (3, 4)], [(0, 1)]).to_json()': "str",
+    'plait.ContractionPlan("a b, b c -> a c", [(2, 3), (3, 4)], [(0, 1)]).sizes': "dict[str, int]",
 }
 """Expressions and the types that both type checkers infer for them, without the modules of the types."""
 

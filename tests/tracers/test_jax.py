@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from resident_memory import measure_resident_memory
 
 import plait
 
@@ -600,3 +601,107 @@ def test_the_contraction_path_of_the_options_is_used():
     with plait.options(contract=[(0, 1), (0, 1)]):
         shapes = str(jax.make_jaxpr(lambda *tensors: plait.einsum(*tensors, "a b, b c, c d -> a d"))(x, y, z))
     assert "[2,4]" in shapes
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32", "bool"])
+@pytest.mark.parametrize("limit", [16_000, 1_000_000])
+def test_einsum_under_a_limit_of_memory(dtype, limit):
+    rng = np.random.default_rng(0)
+    shapes = ((40, 30, 20), (20, 30), (30, 50), (50, 60))
+    tensors = [jnp.asarray(rng.integers(0, 2, shape)).astype(dtype) for shape in shapes]
+    pattern = "(a b) c d, d c, c e, e f -> b a f"
+    expected = plait.einsum(*tensors, pattern, b=4)
+    blocks = []
+    with plait.options(memory_limit=limit, progress=lambda done, total: blocks.append(total)):
+        found = plait.einsum(*tensors, pattern, b=4)
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(
+        np.asarray(found, float), np.asarray(expected, float), rtol=1e-2 if dtype == "bfloat16" else 1e-5
+    )
+    assert blocks[0] > 1 or limit > 100_000 or dtype == "bool"
+
+
+def test_a_limit_of_memory_is_refused_while_jax_traces():
+    with plait.options(memory_limit="1MiB"), pytest.raises(plait.SizeError, match=r"PLT313.*JAX traces"):
+        jax.jit(lambda a: plait.einsum(a, a, "i j, j k -> i k"))(ones(3, 3))
+
+
+@pytest.mark.slow
+def test_resident_memory_keeps_the_limit():
+    assert measure_resident_memory("jax") <= 1.1
+
+
+def constant_matrices():
+    """Return a tensor and two matrices, whose values are exact in 32 bits."""
+    draw = np.random.default_rng(0).integers
+    return [jnp.asarray(draw(-3, 4, shape), jnp.float32) for shape in ((50, 30), (30, 20), (20, 3))]
+
+
+def test_constants_are_contracted_once_also_inside_jit():
+    x, u, v = constant_matrices()
+    pattern = plait.compile("b i, i r, r j -> b j").with_constants({1: u, 2: v})
+    for call in (jax.jit(pattern.einsum), pattern.einsum, jax.jit(lambda x: pattern.einsum(x) * 1)):
+        np.testing.assert_array_equal(call(x), x @ u @ v)
+    assert str(jax.make_jaxpr(pattern.einsum)(x)).count("dot_general") == 1
+    plait.cache_clear()
+    with jax.checking_leaks():
+        assert str(jax.make_jaxpr(pattern.einsum)(x)).count("dot_general") == 1
+        np.testing.assert_array_equal(jax.jit(lambda x: pattern.einsum(x) + 1)(x), x @ u @ v + 1)
+    np.testing.assert_array_equal(pattern.einsum(x), x @ u @ v)
+    np.testing.assert_array_equal(jax.vmap(pattern.einsum)(jnp.stack([x, x]))[1], x @ u @ v)
+    np.testing.assert_array_equal(jax.grad(lambda x: pattern.einsum(x).sum())(x)[0], (u @ v).sum(1))
+    everything = plait.compile("b i, i r, r j -> b j").with_constants({0: x, 1: u, 2: v})
+    np.testing.assert_array_equal(jax.jit(everything.einsum)(), x @ u @ v)
+    np.testing.assert_array_equal(everything.einsum(), x @ u @ v)
+
+
+def test_constants_that_are_tracers_are_operands_of_each_call():
+    x, u, v = constant_matrices()
+
+    def total(u):
+        return plait.compile("b i, i r, r j -> b j").with_constants({1: u, 2: v}).einsum(x).sum()
+
+    np.testing.assert_array_equal(jax.grad(total)(u), jax.grad(lambda u: (x @ u @ v).sum())(u))
+    np.testing.assert_array_equal(jax.jit(total)(u), (x @ u @ v).sum())
+    with jax.checking_leaks():
+        jax.jit(jax.grad(total))(u)
+
+
+def test_constants_with_options_and_arguments_of_jax():
+    x, u, v = constant_matrices()
+    pattern = plait.compile("b i, i r, r j, j k -> b k").with_constants({1: u, 2: v})
+    w = jnp.ones((3, 2))
+    for path in ([(0, 1), (0, 1), (0, 1)], [(1, 2), (0, 1), (0, 1)], "greedy"):
+        with plait.options(contract=path):
+            np.testing.assert_array_equal(pattern.einsum(x, w), x @ u @ v @ w)
+    result = pattern.einsum(x.astype(jnp.bfloat16), w, preferred_element_type=jnp.float32)
+    assert result.dtype == jnp.float32
+    half = [tensor.astype(jnp.bfloat16) for tensor in (x, u, v)]
+    rounded = plait.compile("b i, i r, r j -> b j").with_constants({1: half[1], 2: half[2]}).einsum(half[0])
+    np.testing.assert_array_equal(rounded, plait.einsum(*half, "b i, i r, r j -> b j"))
+
+
+def test_shared_intermediates_never_leave_a_trace():
+    a, b, c = constant_matrices()
+    chain = "i j, j k, k l -> i l"
+
+    def call(a, b, c):
+        return plait.einsum(a, b, c, chain)
+
+    with plait.share_intermediates(), jax.checking_leaks():
+        for _ in range(2):
+            np.testing.assert_array_equal(jax.jit(lambda a, b, c: call(a, b, c) + 1)(a, b, c), a @ b @ c + 1)
+            np.testing.assert_array_equal(jax.jit(lambda a: call(a, b, c) + 1)(a), a @ b @ c + 1)
+            np.testing.assert_array_equal(jax.jit(lambda: call(a, b, c) + 1)(), a @ b @ c + 1)
+            np.testing.assert_array_equal(call(a, b, c), a @ b @ c)
+        np.testing.assert_array_equal(jax.grad(lambda b: call(a, b, c).sum())(b), a.T @ jnp.ones((50, 3)) @ c.T)
+        np.testing.assert_array_equal(jax.vmap(call, (0, None, None))(jnp.stack([a, a]), b, c)[1], a @ b @ c)
+    assert str(jax.make_jaxpr(call)(a, b, c)).count("dot_general") == 2
+
+
+def test_shared_intermediates_are_computed_once():
+    a, b, c = constant_matrices()
+    with plait.share_intermediates():
+        plait.einsum(a, b, c, "i j, j k, k l -> i l")
+        jaxpr = str(jax.make_jaxpr(lambda: plait.einsum(c, b, a, "y z, x y, w x -> z w"))())
+    assert jaxpr.count("dot_general") == 1

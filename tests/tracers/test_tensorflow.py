@@ -671,3 +671,54 @@ def test_sums_of_uint8_are_int64_and_non_integer_sizes_are_refused():
     for size in (2.0, True, [2]):
         with pytest.raises(plait.SizeError, match="PLT301"):
             plait.rearrange(x, "a (b c) -> a b c", c=tf.constant(size))
+
+
+def test_constants_are_contracted_once_also_in_graphs():
+    draw = np.random.default_rng(0).integers
+    x, u, v = [tf.constant(draw(-3, 4, shape), tf.float32) for shape in ((50, 30), (30, 20), (20, 3))]
+    expected = x @ u @ v
+    pattern = plait.compile("b i, i r, r j -> b j").with_constants({1: u, 2: v})
+    graph = tf.function(pattern.einsum)
+    for call in (graph, pattern.einsum, graph):
+        np.testing.assert_array_equal(call(x), expected)
+    operations = [operation.type for operation in graph.get_concrete_function(x).graph.get_operations()]
+    assert operations.count("Einsum") == 1
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(pattern.einsum(x))
+    np.testing.assert_array_equal(tape.gradient(total, x)[0], tf.reduce_sum(u @ v, 1))
+
+
+def test_constants_that_a_tape_watches_and_variables_are_operands_of_each_call():
+    draw = np.random.default_rng(0).integers
+    x, u, v = [tf.constant(draw(-3, 4, shape), tf.float32) for shape in ((50, 30), (30, 20), (20, 3))]
+    variable = tf.Variable(u)
+    for constant in (u, variable):
+        pattern = plait.compile("b i, i r, r j -> b j").with_constants({1: constant, 2: v})
+        pattern.einsum(x)
+        with tf.GradientTape() as tape:
+            tape.watch(constant)
+            total = tf.reduce_sum(pattern.einsum(x))
+        expected = tf.transpose(x) @ tf.ones((50, 3)) @ tf.transpose(v)
+        np.testing.assert_array_equal(tape.gradient(total, constant), expected)
+    variable.assign(2 * u)
+    np.testing.assert_array_equal(pattern.einsum(x), 2 * (x @ u @ v))
+
+
+def test_shared_intermediates_never_leave_a_graph_and_keep_gradients():
+    draw = np.random.default_rng(0).integers
+    a, b, c = [tf.constant(draw(-3, 4, shape), tf.float32) for shape in ((50, 30), (30, 20), (20, 3))]
+
+    def call(a, b, c):
+        return plait.einsum(a, b, c, "i j, j k, k l -> i l")
+
+    with plait.share_intermediates():
+        for _ in range(2):
+            for graph in (tf.function(call), tf.function(lambda a, b, c: call(a, b, c) + 0)):
+                np.testing.assert_array_equal(graph(a, b, c), a @ b @ c)
+            np.testing.assert_array_equal(tf.function(lambda: call(a, b, c))(), a @ b @ c)
+            np.testing.assert_array_equal(call(a, b, c), a @ b @ c)
+        with tf.GradientTape() as tape:
+            tape.watch(b)
+            total = tf.reduce_sum(call(a, b, c))
+        np.testing.assert_array_equal(tape.gradient(total, b), tf.transpose(a) @ tf.ones((50, 3)) @ tf.transpose(c))

@@ -17,7 +17,7 @@ from plait._executor.executable import (
     with_unchanged_errors,
 )
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE
-from plait._notation.equation import equation_as_pattern, parse_equation
+from plait._notation.equation import equation_as_pattern, format_equation, parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import collect_names, item_of_each_dimension
 from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
@@ -169,7 +169,7 @@ def build_einsum_callable(
         contraction_functions_for_tensors,
         find_requested_path,
     )
-    from plait._executor.einsum_options import check_implicit_sums
+    from plait._executor.einsum_options import check_implicit_sums, options_with_path_of_plan
     from plait._executor.long_sums import build_blockwise_sum, find_long_summed_axis
     from plait._operations.einsum import drop_stretched_dimensions, lower_to_framework_einsum
 
@@ -180,6 +180,17 @@ def build_einsum_callable(
     check_implicit_sums(solved, options)
     all_lengths = [size for shape in shapes for size in shape]
     slots = compute_all_slots(solved, solved.size_ops, all_lengths, sizes)
+    options = options_with_path_of_plan(options, solved, slots)
+    if options is not None and options.memory_limit is not None:
+        if backend.build_einsum_within_limit is not None:
+            plan = lower_to_framework_einsum(solved)
+            slots = compute_all_slots(solved, plan.size_ops, all_lengths, sizes)
+            return Executable(plan, backend).bind_einsum_within_limit(slots, options.memory_limit)
+        from plait._executor.sliced_einsum import build_sliced_einsum
+
+        return build_sliced_einsum(
+            operation, solved, slots, tensor_types, dtypes, backend, options, build_einsum_callable, check_and_solve
+        )
     dropped = drop_stretched_dimensions(solved, slots)
     if dropped is not None:
         equation, remaining = dropped
@@ -201,6 +212,8 @@ def build_einsum_callable(
     if len(ranks) == 1:
         reduction = reduction_of_unary_einsum(operation, backend, dtypes[0])
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction, dtypes[0])
+        if options is not None and options.is_block:  # a schedule has intermediate results
+            return executable.bind(shapes[0], sizes)
         return bind_or_schedule(executable, shapes[0], sizes)
     functions = contraction_functions_for_tensors(tensor_types, dtypes)
     call = build_decomposed_einsum(solved, slots, tensor_types, functions, dtypes, backend, options)
@@ -280,16 +293,17 @@ def check_view(
             )
 
 
-def normalize_pattern_and_sizes(text: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
-    """Return the pattern in canonical form, also of a classical equation, and its sizes as ints."""
+def normalize_pattern_and_sizes(text: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, int], str | None]:
+    """Return the pattern in canonical form, its sizes as ints, and the equation if the text is a classical one."""
     from plait._operations.rules import require_one_output
 
-    if not sizes:
-        text = equation_as_pattern(text) or text
+    pattern = None if sizes else equation_as_pattern(text)
+    if pattern is not None:
+        return pattern, {}, format_equation(parse_equation(text, pattern.partition("->")[0].count(",") + 1))
     tree = parse(text)
     require_one_output(tree, "compile")
     check_size_names(sizes, collect_names(tree.left + (tree.right or ())), text)
-    return str(tree), sizes_to_ints(text, sizes)
+    return str(tree), sizes_to_ints(text, sizes), None
 
 
 def check_size_names(sizes: Mapping[str, Any], axis_names: Collection[str], text: str) -> None:

@@ -34,6 +34,8 @@ def build_decomposed_einsum(
     contraction = choose_contraction(solved, slots, functions, dtypes, backend, options)
     if contraction is None:
         return None
+    if options is not None and options.is_block and functions is not None and functions.dot_of_slices is not None:
+        functions = functions._replace(dot=functions.dot_of_slices)
     plan = build_contraction_plan(solved, contraction)
     function = build_contraction_callable(plan, backend_for_type(tensor_types[0]) if functions else backend, functions)
     return backend.wrap_callable(function) if plan.steps else function
@@ -68,7 +70,7 @@ def find_cheapest_contraction(
     network = build_network(solved, slots, across=not costs.has_only_einsum)
     if options is None:
         return search_contraction(network, costs)
-    return search_contraction(network, costs, options.contract, options.memory_limit)
+    return search_contraction(network, costs, options.contract, options.max_intermediate)
 
 
 def contraction_reason_and_dtype_for_explain(
@@ -109,7 +111,7 @@ def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: Op
     if options is None or not options.requests_path:
         return None
     network = build_network(solved, slots, across=False)
-    return find_path_if_needed(network, options.contract, options.memory_limit, EINSUM_ONLY_COSTS)
+    return find_path_if_needed(network, options.contract, options.max_intermediate, EINSUM_ONLY_COSTS)
 
 
 def build_contraction_callable(

@@ -51,6 +51,8 @@ def call_under_dynamo(
         operation = CLASSICAL_EINSUM
         tensors = _with_tensors_of_numbers(tensors)
     tensors = [TORCH_BACKEND.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
+    if options is not None and options.memory_limit is not None:
+        break_graph("memory_limit is kept by calls outside of a graph")
     if options is not None and options.backend_kwargs:
         break_graph(f"{options.backend_kwargs[0][0]} belongs to JAX")
     for name, value in sizes.items():

@@ -4,35 +4,48 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from math import inf
 from operator import index
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plait._caches import clearable_lru_cache
+from plait._executor.memory_sizes import parse_memory_limit
+from plait._executor.progress import ProgressOption, check_progress_option
 from plait._notation.equation import PATTERN_LAST_HINT, find_word_like_name
 from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower_to_framework_einsum
 from plait._operations.rules import format_axis_names
-from plait._plan.contraction.paths import PathOrAlgorithm, check_algorithm_name, normalize_path
+from plait._plan.contraction.contraction_plan import ContractionPlan, path_of_plan
+from plait._plan.contraction.paths import check_algorithm_name, normalize_path
 from plait._plan.graph import Plan
-from plait._shapes.sizes import to_exact_size
 from plait._shapes.solver import SolvedPattern
 from plait.errors import AxisWarning, PlaitError, make_error, short_repr
 
+if TYPE_CHECKING:
+    from plait._executor.sharing import SharedResults
+
 
 class OptionValues(NamedTuple):
-    """The values of all options; ``backend_kwargs`` are passed to the framework's own einsum."""
+    """The values of all options.
 
-    contract: PathOrAlgorithm = "auto"
-    memory_limit: int | None = None
+    ``backend_kwargs`` are passed to the framework's own einsum; ``shared`` are the results of `share_intermediates`.
+    """
+
+    contract: Any = "auto"  # a `PathOrAlgorithm`; or a `ContractionPlan`, until `options_with_path_of_plan` replaces it
+    memory_limit: int | None = None  # in bytes
     strict: bool = False
     kernels: bool = True
+    progress: ProgressOption = False
+    max_intermediate: int | None = None  # the most elements of an intermediate result, for a path
+    is_block: bool = False  # whether the call is for a block of an einsum under a limit of memory
     backend_kwargs: tuple[tuple[str, Any], ...] = ()
+    shared: SharedResults | None = None
 
     @property
     def requests_path(self) -> bool:
         """Whether the options ask for a contraction path other than the default."""
-        return self.contract != "auto" or self.memory_limit is not None
+        return self.contract != "auto" or self.max_intermediate is not None
 
 
 DEFAULT_OPTIONS = OptionValues()
@@ -40,21 +53,15 @@ DEFAULT_OPTIONS = OptionValues()
 
 def normalize_options_by_name(options: dict[str, Any]) -> dict[str, Any]:
     """Return the given options, each checked and converted to the type of its field in `OptionValues`."""
-    checks = {"contract": _normalize_contract, "memory_limit": _normalize_memory_limit, "strict": bool, "kernels": bool}
-    return {name: checks[name](value) for name, value in options.items()}
-
-
-def _normalize_memory_limit(limit: Any) -> int | None:
-    """Return a memory limit as an int, or ``None`` for no limit."""
-    return None if limit is None else to_exact_size("memory_limit", limit)
+    return {name: _CHECKS[name](value) for name, value in options.items()}
 
 
 def _normalize_contract(contract: Any) -> Any:
-    """Return ``contract`` as a name, a function, seconds, or a path that is a tuple of tuples of ints."""
+    """Return ``contract`` as a name, a function, a plan, seconds, or a path that is a tuple of tuples of ints."""
     if isinstance(contract, str):
         check_algorithm_name(contract)
         return contract
-    if callable(contract):
+    if callable(contract) or isinstance(contract, ContractionPlan):
         return contract
     if isinstance(contract, (int, float)) and not isinstance(contract, bool) and 0 <= contract < inf:
         return float(contract)
@@ -63,10 +70,20 @@ def _normalize_contract(contract: Any) -> Any:
         return tuple([tuple([index(operand) for operand in pair]) for pair in pairs])
     except TypeError:
         message = (
-            "contract must be a name, a path such as [(0, 1), (0, 1)], a function, or a number of seconds, "
+            "contract must be a name, a path such as [(0, 1), (0, 1)], a function, a plan, or a number of seconds, "
             f"not {short_repr(contract)}"
         )
         raise make_error("PLT214", message) from None
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "contract": _normalize_contract,
+    "memory_limit": lambda limit: None if limit is None else parse_memory_limit(limit),
+    "strict": bool,
+    "kernels": bool,
+    "progress": check_progress_option,
+}
+"""By option of `plait.options`, the function that checks it and returns its value in `OptionValues`."""
 
 
 def options_with_optimize(options: OptionValues | None, optimize: Any) -> OptionValues | None:
@@ -96,13 +113,27 @@ def options_with_optimize(options: OptionValues | None, optimize: Any) -> Option
     except PlaitError as error:
         raise make_error(error.code, error.message.replace("contract", "optimize", 1)) from None
     if isinstance(limit, (int, float)) and limit >= 0:  # in elements; NumPy writes no limit as -1
-        chosen = chosen._replace(memory_limit=int(limit))
+        chosen = chosen._replace(max_intermediate=int(limit))
     return None if chosen == DEFAULT_OPTIONS else chosen
+
+
+def options_with_path_of_plan(
+    options: OptionValues | None, solved: SolvedPattern, slots: Sequence[Any] | None
+) -> OptionValues | None:
+    """Return the options with a saved plan replaced by its path.
+
+    ``slots`` are the sizes of the call, evaluated, or ``None`` if they are unknown. Raise PLT216 if the plan was made
+    for another call.
+    """
+    if options is None or not isinstance(options.contract, ContractionPlan):
+        return options
+    return options._replace(contract=path_of_plan(options.contract, solved, slots))
 
 
 def apply_einsum_options(plan: Plan, options: OptionValues | None) -> Plan:
     """Check the implicit sums of an einsum of unknown sizes; return its plan, with the path if the options give one."""
     check_implicit_sums(plan.solved, options)
+    options = options_with_path_of_plan(options, plan.solved, None)
     if options is None:
         return plan
     if isinstance(options.contract, tuple):

@@ -121,6 +121,14 @@ class Executable:
         call = build_plan_function(plan, calls)
         return call if self.wrap_call is None else self.wrap_call(call)
 
+    def bind_einsum_within_limit(self, slots: Sequence[int], limit: int) -> Callable[..., Any]:
+        """Return the callable of an einsum for these slots, which keeps a limit of memory in each task."""
+        calls = self.bind_arguments(slots)
+        for step, (node, _) in enumerate(self.plan.steps):
+            if isinstance(node, Contract) and self.backend.build_einsum_within_limit is not None:
+                calls[step] = self.backend.build_einsum_within_limit(node.equation, limit), None
+        return build_plan_function(self.plan, calls)
+
 
 def _shape_selector(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
     """Return a function that picks the lengths of a shape out of the slots."""

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from plait._executor.einsum_options import OptionValues
+    from plait._plan.contraction.contraction_plan import ContractionPlan
+else:
+    ContractionPlan = Any  # for `typing.get_type_hints`, so that `import plait` does not import the class
 
-ContractOption: TypeAlias = "str | float | Sequence[Sequence[int]] | Callable[..., Any]"
-"""A name, seconds, a contraction path, or a function that finds one; a string, as making the type slows `import`."""
+ContractOption: TypeAlias = "str | float | Sequence[Sequence[int]] | Callable[..., Any] | ContractionPlan"
+"""A name, seconds, a contraction path, a function that finds one, or a saved plan; a string, as making the type slows
+`import`."""
 
 CURRENT_OPTIONS: ContextVar[OptionValues | None] = ContextVar("plait.options", default=None)
 """The options of the current context; ``None`` outside any ``with`` block."""
@@ -45,18 +49,23 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         contract: the contraction path for three or more operands: ``"auto"``, a search whose time follows the
             estimated time of the contraction; the seconds that a search may take; ``"optimal"``, the path with the
             fewest operations; ``"dp"``, the same without outer products; ``"greedy"``; ``"random-greedy"``; another
-            name that opt_einsum knows; ``"cotengra"``; a path in the form of ``numpy.einsum_path`` and opt_einsum; or
-            a function that finds one, such as the optimizers of opt_einsum and cotengra.
-        memory_limit: the largest number of elements of an intermediate result; ``None`` for no limit. Operands whose
-            pairwise contractions would all exceed it are contracted in one call.
+            name that opt_einsum knows; ``"cotengra"``; a path in the form of ``numpy.einsum_path`` and opt_einsum;
+            a function that finds one, such as the optimizers of opt_einsum and cotengra; or a `ContractionPlan`, for
+            the pattern and the shapes that it was made for.
+        memory_limit: how many bytes an einsum may allocate beyond its operands, the result included: an integer, or
+            text such as ``"1GiB"``; ``None`` for no limit. Axes are sliced and the contraction is made block by block
+            where it needs more, on NumPy, PyTorch, JAX and Dask. The operands may then be arrays in files, of h5py or
+            zarr.
         strict: whether to raise an error for an axis that one operand alone has and the result lacks, instead of
             summing over it.
         kernels: whether the compiled kernels of the package ``plait-kernels`` compute copies and reductions of large
             tensors, if the package is installed. The other options apply to `einsum` alone.
+        progress: whether to show a bar while an einsum under a ``memory_limit`` is computed in blocks, or a function
+            ``f(done, total)`` that is called after each block.
 
     Raises:
         AxisError: ``contract`` is not a known name, or the path does not fit the operands.
-        SizeError: ``memory_limit`` is not an exact integer.
+        SizeError: ``memory_limit`` is not an exact integer, or text with a unit.
 
     Examples:
         >>> import numpy as np, plait
@@ -80,35 +89,54 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         self,
         *,
         contract: ContractOption = UNCHANGED,
-        memory_limit: int | None = UNCHANGED,
+        memory_limit: int | str | None = UNCHANGED,
         strict: bool = UNCHANGED,
         kernels: bool = UNCHANGED,
+        progress: bool | Callable[[int, int], Any] = UNCHANGED,
     ) -> None:
         from plait._executor.einsum_options import normalize_options_by_name
 
-        given = {"contract": contract, "memory_limit": memory_limit, "strict": strict, "kernels": kernels}
+        given = {
+            "contract": contract,
+            "memory_limit": memory_limit,
+            "strict": strict,
+            "kernels": kernels,
+            "progress": progress,
+        }
         self._given = normalize_options_by_name(
             {name: value for name, value in given.items() if value is not UNCHANGED}
         )
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
-        from plait._executor.einsum_options import DEFAULT_OPTIONS
-
-        before = CURRENT_OPTIONS.get()
-        chosen = (before or DEFAULT_OPTIONS)._replace(**self._given)
-        _OUTER_OPTIONS.set((*_OUTER_OPTIONS.get(), before))
-        CURRENT_OPTIONS.set(None if chosen == DEFAULT_OPTIONS else chosen)
+        enter_options(lambda options: options._replace(**self._given))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        *outer, before = _OUTER_OPTIONS.get()
-        _OUTER_OPTIONS.set(tuple(outer))
-        CURRENT_OPTIONS.set(before)
+        exit_options()
 
     def __repr__(self) -> str:
         return f"plait.options({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
+
+
+def enter_options(change: Callable[[OptionValues], OptionValues]) -> None:
+    """Change the options of the context until `exit_options` is called."""
+    from plait._executor.einsum_options import DEFAULT_OPTIONS
+
+    before = CURRENT_OPTIONS.get()
+    chosen = change(before or DEFAULT_OPTIONS)
+    _OUTER_OPTIONS.set((*_OUTER_OPTIONS.get(), before))
+    CURRENT_OPTIONS.set(None if chosen == DEFAULT_OPTIONS else chosen)
+
+
+def exit_options() -> tuple[OptionValues | None, OptionValues | None]:
+    """Restore the options before the last `enter_options`; return those that end, and the restored ones."""
+    ended = CURRENT_OPTIONS.get()
+    *outer, before = _OUTER_OPTIONS.get()
+    _OUTER_OPTIONS.set(tuple(outer))
+    CURRENT_OPTIONS.set(before)
+    return ended, before
 
 
 def options_with_backend_kwargs(options: OptionValues | None, **kwargs: Any) -> OptionValues | None:

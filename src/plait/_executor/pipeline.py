@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from plait._caches import clearable_lru_cache
 from plait._executor.compile import add_error_context, check_and_solve, check_size_names
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.einsum_options import axis_names_look_alike, check_implicit_sums
 from plait._executor.tensors import backend_for_tensors, is_concrete_shape
 from plait._executor.tracer_hooks import assume_constant_or_error
@@ -191,12 +192,15 @@ def distribute_sizes_to_stages(stages: tuple[PatternAndSizes, ...], sizes: dict[
 
 
 def solve_for_shapes(
-    text: str, sizes: Sequence[tuple[str, int]], shapes: Sequence[Sequence[int | None]]
+    text: str, sizes: Sequence[tuple[str, int]], shapes: Sequence[Sequence[int | None]], operation: str = ""
 ) -> tuple[SolvedPattern, list[Any]]:
-    """Return a stage solved for tensors of these shapes, and its slots; ``None`` is an unknown size."""
+    """Return a stage solved for tensors of these shapes, and its slots; ``None`` is an unknown size.
+
+    The pattern is checked by the rule of the operation, if one is given.
+    """
     sizes_by_name = dict(sizes)
     try:
-        solved = check_and_solve("", text, tuple([len(shape) for shape in shapes]), tuple(sizes_by_name))
+        solved = check_and_solve(operation, text, tuple([len(shape) for shape in shapes]), tuple(sizes_by_name))
         slots: list[Any] = [*chain(*shapes), *sizes_by_name.values(), *solved.constants]
         extend_symbolic_slots(slots, solved.size_ops, partial(size_op_error, solved))
     except PlaitError as error:
@@ -233,14 +237,18 @@ def _unknown_shape(expr: TensorExpr) -> PartialShape | None:
     return None if Ellipsis in map(type, expr.items) else (None,) * len(expr.items)
 
 
-def output_shape(stages: tuple[PatternAndSizes, ...], shapes: tuple[Any, ...]) -> PartialShape:
-    """Return the shape of the result for tensors of these shapes."""
+def output_shape(
+    stages: tuple[PatternAndSizes, ...], shapes: tuple[Any, ...], equation: str | None = None
+) -> PartialShape:
+    """Return the shape of the result for tensors of these shapes; ``equation`` is that of a single stage, if any."""
     operand_counts = [len(parse(text).left) for text, _ in stages]
-    shape: PartialShape = run_stages(operand_counts, shapes, partial(_stage_output_shape, stages))
+    shape: PartialShape = run_stages(operand_counts, shapes, partial(_stage_output_shape, stages, equation=equation))
     return shape
 
 
-def _stage_output_shape(stages: tuple[PatternAndSizes, ...], number: int, shapes: tuple[Any, ...]) -> PartialShape:
+def _stage_output_shape(
+    stages: tuple[PatternAndSizes, ...], number: int, shapes: tuple[Any, ...], equation: str | None = None
+) -> PartialShape:
     """Return the shape of the result of one stage; ``None`` is an unknown size."""
     text, sizes = stages[number]
     with _add_previous_stage_to_errors(stages, number):
@@ -259,6 +267,8 @@ def _stage_output_shape(stages: tuple[PatternAndSizes, ...], number: int, shapes
             [None if size is None else to_exact_size(f"shape[{place}]", size) for place, size in enumerate(shape)]
             for shape in shapes
         ]
+        if equation is not None:
+            return output_shape_from_slots(*solve_for_shapes(equation, (), checked, CLASSICAL_EINSUM))
         return output_shape_from_slots(*solve_for_shapes(text, sizes, checked))
 
 

@@ -19,6 +19,7 @@ from plait._executor.compile import (
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.executable import with_unchanged_errors
 from plait._executor.plan_data import plan_to_tuples, run_plan_data
+from plait._executor.stored_arrays import StoredArray, is_stored_array
 from plait._executor.tensors import (
     check_pattern_is_text,
     check_there_are_tensors,
@@ -53,6 +54,8 @@ def run_uncacheable_call(
     """
     check_pattern_is_text(pattern, operation, tensors)
     check_there_are_tensors(tensors, operation)
+    if options is not None and options.memory_limit is not None and any(map(is_stored_array, tensors)):
+        return _run_einsum_of_stored_arrays(operation, tensors, pattern, sizes, options)
     shapes: list[Any] = []
     try:
         if operation == "view" and any(isinstance(tensor, (list, tuple)) for tensor in tensors):
@@ -75,6 +78,10 @@ def run_uncacheable_call(
             tensor_types: Any = tuple([type(tensor) for tensor in stacked])
             TYPES_WITH_LIST_SHAPE.update([cls for cls in tensor_types if backend_for_type(cls).shape_is_list])
             dtypes = tuple([backend.dtype(tensor) for tensor in stacked])
+            if options is not None and options.shared is not None and operation in ("einsum", CLASSICAL_EINSUM):
+                from plait._executor.shared_contractions import contract_with_shared_results
+
+                return contract_with_shared_results(operation, pattern, checked, stacked, options)
             arguments = lookup_arguments(operation, tensor_types, tuple(shapes), dtypes, reduction, options)
             if operation == "view":
                 arguments = (*arguments, backend.strides(stacked[0]))
@@ -90,6 +97,19 @@ def run_uncacheable_call(
         elif all(is_concrete_shape(shape) for shape in shapes):
             add_error_context(error, pattern, shapes, sizes)
         raise
+
+
+def _run_einsum_of_stored_arrays(
+    operation: str, operands: Sequence[Any], pattern: str, sizes: dict[str, Any], options: Any
+) -> Any:
+    """Contract arrays in files and NumPy arrays under a limit of memory."""
+    from plait.backends.numpy.blocks import ARRAY_TYPE
+
+    tensors = [StoredArray(operand) if is_stored_array(operand) else operand for operand in operands]
+    shapes, dtypes = tuple([tensor.shape for tensor in tensors]), tuple([tensor.dtype for tensor in tensors])
+    types = tuple([ARRAY_TYPE if isinstance(tensor, StoredArray) else type(tensor) for tensor in tensors])
+    arguments = (types, shapes, dtypes, options)
+    return _callable_for_known_sizes(operation, pattern, arguments, sizes_to_ints(pattern, sizes))(*tensors)
 
 
 def _callable_for_known_sizes(
@@ -165,6 +185,9 @@ def _callable_for_symbolic_sizes(
     if operation in ("einsum", CLASSICAL_EINSUM):
         from plait._executor.einsum_options import apply_einsum_options
 
+        if options is not None and options.memory_limit is not None:
+            message = "memory_limit cannot be kept for tensors whose lengths are not known yet"
+            raise make_error("PLT313", message, pattern)
         plan, kwargs = apply_einsum_options(plan, options), dict(options.backend_kwargs) if options else None
     data, error_factory = plan_to_tuples(plan), partial(size_op_error, plan.solved)
     return lambda *tensors: run_plan_data(data, tensors, sizes, backend, executable.reduction, error_factory, kwargs)

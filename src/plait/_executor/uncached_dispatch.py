@@ -49,6 +49,12 @@ def call_uncached(
         from plait._executor.classical_calls import run_classical_call
 
         return run_classical_call(operation, pattern, tensors, sizes, options)
+    if options is not None and options.shared is not None and not sizes:
+        from plait._executor.shared_contractions import shared_call_or_none
+
+        shared_call = shared_call_or_none(operation, pattern, tensors, options)
+        if shared_call is not None:
+            return shared_call()
     first_type: Any = type(tensors[0]) if tensors else None
     callable_cell: list[Callable[..., Any]] | None = None
     callable_: Any = None

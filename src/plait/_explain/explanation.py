@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from plait._executor.compile import add_error_context, check_and_solve, lower_pattern, sizes_to_ints
+from plait._executor.compile import (
+    add_error_context,
+    build_einsum_callable,
+    check_and_solve,
+    lower_pattern,
+    sizes_to_ints,
+)
+from plait._executor.constants import PatternOfTensors, plan_with_constants_for_explain
 from plait._executor.contraction import contraction_reason_and_dtype_for_explain
-from plait._executor.einsum_options import check_implicit_sums
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
+from plait._executor.einsum_options import (
+    DEFAULT_OPTIONS,
+    OptionValues,
+    check_implicit_sums,
+    options_with_path_of_plan,
+)
 from plait._executor.large.specialize import repeat_copy_note_for_explain, techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
 from plait._executor.pipeline import PatternAndSizes, fuse_stages_for_shapes, output_shape, run_stages
+from plait._executor.sliced_einsum import explain_slices
 from plait._executor.tensors import shape_of_tensor
 from plait._notation.equation import equation_as_pattern
 from plait._notation.parser import parse
 from plait._operations.einsum import lower_einsum
 from plait._operations.reduce import check_reduction_name
 from plait._operations.table import infer_operation
+from plait._plan.contraction.contraction_plan import ContractionPlan, named_lengths
+from plait._plan.contraction.path_table import PathLine, format_path_table, list_path_lines
 from plait._plan.contraction.search import build_contraction_plan
 from plait._plan.graph import Plan
 from plait._plan.printer import Costs, PlanLine, contraction_lines_and_costs, format_costs, format_plan, list_plan_lines
@@ -34,7 +50,11 @@ class Explanation:
         text: The printed plan.
         lines: For each step its name, the shape of its result, the axes of that shape, and its cost.
         costs: For an einsum that plait decomposes: the contraction path, the FLOPs, the elements of the largest
-            intermediate result, and the elements read and written. Otherwise ``None``.
+            intermediate result, the elements read and written, and the estimated seconds. Otherwise ``None``.
+        path_lines: For such an einsum of three tensors or more: for each step of the path the positions and the axes
+            of the tensors, the number of axes, the FLOPs, the elements of the result, and the tensors that are left.
+        plan: For such an einsum what ``plait.options(contract=plan)`` takes, and what can be saved. Otherwise ``None``.
+        block_lengths: For an einsum under a ``memory_limit``: by sliced axis the length of a block. Otherwise ``None``.
         rewrites: For a large tensor that is reduced or copied in several calls: the names of the techniques used. The
             reason for each is in ``plait._plan.schedule.techniques.REASONS``.
 
@@ -55,6 +75,9 @@ class Explanation:
     lines: list[PlanLine]
     costs: Costs | None = None
     rewrites: tuple[str, ...] = ()
+    path_lines: list[PathLine] | None = None
+    plan: ContractionPlan | None = None
+    block_lengths: dict[str, int] | None = None
     _source_arguments: tuple[Any, ...] | None = None
 
     def source(self, framework: str) -> str:
@@ -86,30 +109,41 @@ class Explanation:
         return self.text
 
 
+class _ExplainedEinsum(NamedTuple):
+    """What is shown of an einsum of several tensors; the last four are for one that plait decomposes, or slices."""
+
+    steps: Plan
+    lines: list[PlanLine]
+    notes: list[str]  # below the table
+    costs: Costs | None = None
+    path_lines: list[PathLine] | None = None
+    plan: ContractionPlan | None = None
+    block_lengths: dict[str, int] | None = None
+
+
 def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     """Implement `plait.explain`."""
     reduction = sizes.pop("reduction") if isinstance(sizes.get("reduction"), str) else "sum"
     exact_shapes = [exact_shape(shape, number) for number, shape in enumerate(shapes)]
     if not sizes:
-        pattern = equation_as_pattern(pattern, [len(shape) for shape in exact_shapes]) or pattern
+        named = equation_as_pattern(pattern, [len(shape) for shape in exact_shapes])
+        if named is not None and len(shapes) > 1:
+            return explain_equation(pattern, shapes)
+        pattern = named or pattern
     operation = infer_operation(parse(pattern))
     int_sizes = sizes_to_ints(pattern, sizes)
-    reduction_name = ""
-    costs: Costs | None = None
-    rewrites: tuple[str, ...] = ()
     try:
         if operation == "einsum" and len(shapes) > 1:
-            plan, lines, costs, notes = _einsum_plan_lines_costs_and_notes(pattern, exact_shapes, int_sizes, shapes)
-        else:
-            reduction_name = check_reduction_name(reduction) if operation == "reduce" else ""
-            plan = lower_pattern(
-                operation, pattern, tuple([len(shape) for shape in exact_shapes]), tuple(int_sizes), reduction_name
-            )
-            slots = compute_all_slots(plan.solved, plan.size_ops, exact_shapes[0], int_sizes)
-            lines = list_plan_lines(plan, exact_shapes, slots)
-            rewrites, notes = techniques_and_lines_for_explain(plan, slots, shapes[0])
-            if operation == "repeat" and "copies" not in lines[-2].cost:
-                notes += repeat_copy_note_for_explain(plan, shapes[0])
+            return _explain_einsum("einsum", pattern, exact_shapes, int_sizes, shapes, CURRENT_OPTIONS.get())
+        reduction_name = check_reduction_name(reduction) if operation == "reduce" else ""
+        plan = lower_pattern(
+            operation, pattern, tuple([len(shape) for shape in exact_shapes]), tuple(int_sizes), reduction_name
+        )
+        slots = compute_all_slots(plan.solved, plan.size_ops, exact_shapes[0], int_sizes)
+        lines = list_plan_lines(plan, exact_shapes, slots)
+        rewrites, notes = techniques_and_lines_for_explain(plan, slots, shapes[0])
+        if operation == "repeat" and "copies" not in lines[-2].cost:
+            notes += repeat_copy_note_for_explain(plan, shapes[0])
     except PlaitError as error:
         add_error_context(error, pattern, exact_shapes, int_sizes)
         raise
@@ -117,33 +151,126 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
         notes = [f"in several calls: {', '.join(rewrites)}", *notes]
     text = "\n  ".join([format_plan(operation, plan, lines, list(int_sizes.values())), *notes])
     arguments = (pattern, plan.solved.ranks, int_sizes, operation, reduction_name or None)
-    return Explanation(operation, text, lines, costs, rewrites, arguments)
+    return Explanation(operation, text, lines, rewrites=rewrites, _source_arguments=arguments)
 
 
-def _einsum_plan_lines_costs_and_notes(
-    pattern: str, shapes: list[tuple[int, ...]], int_sizes: dict[str, int], tensors: Sequence[Any]
-) -> tuple[Plan, list[PlanLine], Costs | None, list[str]]:
-    """Return the plan of an einsum, its lines, its costs, and notes for the printed text.
+def explain_equation(equation: str, shapes: Sequence[Any]) -> Explanation:
+    """Return the plan of a classical equation of several tensors, which stretches length 1 of its letters."""
+    exact_shapes = [exact_shape(shape, number) for number, shape in enumerate(shapes)]
+    try:
+        return _explain_einsum(CLASSICAL_EINSUM, equation, exact_shapes, {}, shapes, CURRENT_OPTIONS.get())
+    except PlaitError as error:
+        add_error_context(error, equation, exact_shapes, {})
+        raise
+
+
+def _explain_einsum(
+    form: str,
+    text: str,
+    shapes: list[tuple[int, ...]],
+    int_sizes: dict[str, int],
+    tensors: Sequence[Any],
+    options: OptionValues | None,
+) -> Explanation:
+    """Return the plan of an einsum of several tensors, in the named form or in the classical one.
+
+    ``tensors`` are what the caller gives for shapes; if all are tensors, their types decide about the plan.
+    """
+    found = _explained_einsum(form, text, shapes, int_sizes, tensors, options)
+    table = format_plan("einsum", found.steps, found.lines, list(int_sizes.values()))
+    solved = found.steps.solved
+    return Explanation(
+        "einsum",
+        "\n  ".join([table, *found.notes]),
+        found.lines,
+        found.costs,
+        path_lines=found.path_lines,
+        plan=found.plan,
+        block_lengths=found.block_lengths,
+        _source_arguments=(str(solved.tree), solved.ranks, int_sizes, "einsum", None),
+    )
+
+
+def _explained_einsum(
+    form: str,
+    text: str,
+    shapes: list[tuple[int, ...]],
+    int_sizes: dict[str, int],
+    tensors: Sequence[Any],
+    options: OptionValues | None,
+) -> _ExplainedEinsum:
+    """Return what is shown of an einsum.
 
     For shapes without tensors, the plan is the one for NumPy; for tensors, the one for their framework.
     """
-    solved = check_and_solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(int_sizes))
-    options = CURRENT_OPTIONS.get()
+    solved = check_and_solve(form, text, tuple([len(shape) for shape in shapes]), tuple(int_sizes))
     check_implicit_sums(solved, options)
     flat = [size for shape in shapes for size in shape]
     slots = compute_all_slots(solved, solved.size_ops, flat, int_sizes)
+    options = options_with_path_of_plan(options, solved, slots)
+    block_lengths, slice_notes = None, []
+    if options is not None and options.memory_limit is not None:
+        program, note = explain_slices(form, solved, slots, tensors, options, build_einsum_callable, check_and_solve)
+        block_lengths = {solved.labels[axis]: length for axis, length in program.block_lengths.items()}
+        slice_notes.append(note)
+        options = options._replace(contract=program.path)
     contraction, reason, element = contraction_reason_and_dtype_for_explain(solved, slots, tensors, options)
     if contraction is None:
         plan = lower_einsum(solved)
-        return (
-            plan,
-            list_plan_lines(plan, shapes, compute_all_slots(solved, plan.size_ops, flat, int_sizes)),
-            None,
-            [reason],
-        )
+        lines = list_plan_lines(plan, shapes, compute_all_slots(solved, plan.size_ops, flat, int_sizes))
+        return _ExplainedEinsum(plan, lines, [reason, *slice_notes], block_lengths=block_lengths)
     plan = build_contraction_plan(solved, contraction)
-    lines, costs = contraction_lines_and_costs(plan, contraction.network, contraction.path)
-    return plan, lines, costs, [format_costs(costs, *element)]
+    lines, costs = contraction_lines_and_costs(plan, contraction)
+    notes, path_lines = [format_costs(costs, *element)], None
+    if len(shapes) > 2:
+        path_lines = list_path_lines(contraction.network, contraction.path)
+        notes = [*format_path_table(path_lines), *notes]
+    notes += slice_notes
+    saved = ContractionPlan(str(solved.tree), shapes, contraction.path, named_lengths(solved, slots))
+    return _ExplainedEinsum(plan, lines, notes, costs, path_lines, saved, block_lengths)
+
+
+def explain_with_constants(
+    text: str, equation: str | None, sizes: dict[str, int], operands: Sequence[Any], constants: dict[int, Any]
+) -> Explanation:
+    """Implement `plait.PatternWithConstants.explain`; ``operands`` are shapes or tensors, the constants included."""
+    shapes = tuple([exact_shape(shape, number) for number, shape in enumerate(operands)])
+    if not all(hasattr(operand, "dtype") for operand in operands):
+        operands = shapes  # the plan is the one for NumPy, also of the constants
+    form, pattern = ("einsum", text) if equation is None else (CLASSICAL_EINSUM, equation)
+    whole = explain_equation(equation, operands) if equation is not None else explain(text, *operands, **sizes)
+    options = CURRENT_OPTIONS.get()
+    plan = plan_with_constants_for_explain(form, pattern, sizes, operands, shapes, tuple(constants), options)
+    numbers = ", ".join(map(str, constants)) or "none"
+    title = f"{whole.text.partition(chr(10))[0]}   constant: tensor{'s' * (len(constants) > 1)} {numbers}"
+    rest = whole.text.partition("\n")[2]
+    if plan is None or len(constants) == len(operands):
+        head = "each call:" if plan is None else "once, and a copy for each call:"
+        return replace(whole, text=f"{title}\n{head}\n{rest}", plan=None)
+    inner_options = (options or DEFAULT_OPTIONS)._replace(contract="auto", strict=False)
+    shape_by_number, tensor_by_number = dict(enumerate(shapes)), dict(enumerate(operands))
+    parts = []
+    for number, group in enumerate(plan.groups, len(operands)):
+        parts.append(_explain_part(group, shape_by_number, tensor_by_number, inner_options))
+        shape_by_number[number] = parts[-1].lines[-1].shape
+        tensor_by_number[number] = operands[group.numbers[0]]  # of the same framework and element type
+    call_options = inner_options if plan.path is None else inner_options._replace(contract=plan.path)
+    call = _explain_part(plan.call, shape_by_number, tensor_by_number, call_options)
+    texts = [title, "once:", *[part.text for part in parts], "each call:", call.text]
+    lines = [line for part in (*parts, call) for line in part.lines]
+    return Explanation("einsum", "\n".join(texts), lines, call.costs, path_lines=call.path_lines)
+
+
+def _explain_part(
+    part: PatternOfTensors, shapes: dict[int, Any], tensors: dict[int, Any], options: OptionValues
+) -> Explanation:
+    """Return the plan of a part of an einsum with constants."""
+    text, sizes = part.stage
+    part_shapes = [shapes[number] for number in part.numbers]
+    if len(part_shapes) == 1:
+        return explain(text, *part_shapes, **dict(sizes))
+    part_tensors = [tensors[number] for number in part.numbers]
+    return _explain_einsum("einsum", text, part_shapes, dict(sizes), part_tensors, options)
 
 
 def explain_pipeline(title: str, stages: tuple[PatternAndSizes, ...], shapes: Sequence[Any]) -> Explanation:
@@ -166,9 +293,10 @@ def explain_pipeline(title: str, stages: tuple[PatternAndSizes, ...], shapes: Se
     texts = [title, parts[0].text]
     for reason, part in zip(fused.reasons, parts[1:], strict=True):
         texts += [f"then, since {reason}:", part.text]
-    costs, arguments = (parts[0].costs, parts[0]._source_arguments) if len(parts) == 1 else (None, None)
     lines = [line for part in parts for line in part.lines]
-    return Explanation(operation, "\n".join(texts), lines, costs, _source_arguments=arguments)
+    if len(parts) > 1:
+        return Explanation(operation, "\n".join(texts), lines)
+    return replace(parts[0], operation=operation, text="\n".join(texts), lines=lines, rewrites=())
 
 
 def exact_shape(shape: Any, number: int) -> tuple[int, ...]:

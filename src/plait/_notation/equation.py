@@ -139,6 +139,16 @@ def equation_as_pattern(text: Any, ranks: Sequence[int] | None = None) -> str | 
     return str(equation) if fits_equation or len(equation.left) > 1 else None
 
 
+def format_equation(tree: Tree) -> str:
+    """Return the equation of a tree of letters, without blanks and with its output.
+
+    >>> format_equation(parse_equation("ij, jk", 2))
+    'ij,jk->ik'
+    """
+    left, right = [",".join(["".join(map(str, expr.items)) for expr in side or ()]) for side in (tree.left, tree.right)]
+    return f"{left}->{right}"
+
+
 def _fits_ranks(tree: Tree, ranks: Sequence[int]) -> bool:
     """Whether the terms of a tree have as many axes as the tensors of these ranks."""
     return len(ranks) == len(tree.left) and all(

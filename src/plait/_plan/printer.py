@@ -15,6 +15,7 @@ from plait._shapes.solver import Axes, format_dimension, slot_labels, tensor_lab
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from plait._plan.contraction.layout_search import NetworkContraction
     from plait._plan.contraction.network import TensorNetwork
 
 
@@ -35,6 +36,7 @@ class Costs(NamedTuple):
     largest: int  # the number of elements of the largest intermediate result; 0 if there is none
     read: int  # the number of elements that products, sums and copies read
     written: int  # the number of elements that they write
+    seconds: float = 0.0  # the estimated time, on one thread
 
 
 class SlotLabeler:
@@ -179,12 +181,15 @@ def list_plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence
     return _PlanPrinter(plan, [tuple(shape) for shape in shapes], SlotLabeler(plan, slots), ()).lines
 
 
-def contraction_lines_and_costs(plan: Plan, network: TensorNetwork, path: Path) -> tuple[list[PlanLine], Costs]:
+def contraction_lines_and_costs(plan: Plan, contraction: NetworkContraction) -> tuple[list[PlanLine], Costs]:
     """Return the lines of a contraction for given sizes, and its total cost."""
-    tree = plan.solved.tree
-    printer = _PlanPrinter(plan, network.shapes, AxisLabeler(network), [*map(str, tree.left)])
+    network = contraction.network
+    printer = _PlanPrinter(plan, network.shapes, AxisLabeler(network), [*map(str, plan.solved.tree.left)])
     total = printer.total_cost
-    return printer.lines, Costs(path, total.flops, printer.largest_intermediate, total.read, total.written)
+    seconds = float(f"{contraction.cost * 1e-9:.2g}")
+    return printer.lines, Costs(
+        contraction.path, total.flops, printer.largest_intermediate, total.read, total.written, seconds
+    )
 
 
 def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequence[int]) -> str:
@@ -207,7 +212,7 @@ def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequen
 
 
 def format_costs(costs: Costs, itemsize: int, dtype: str) -> str:
-    """Return the line below the table: path, FLOPs, largest intermediate result, bytes read and written.
+    """Return the line below the table: path, FLOPs, largest intermediate result, bytes read and written, and time.
 
     ``itemsize`` is the number of bytes of an element of the type ``dtype``.
     """
@@ -215,4 +220,16 @@ def format_costs(costs: Costs, itemsize: int, dtype: str) -> str:
     if costs.largest:
         parts.append(f"largest intermediate {costs.largest:,} elements")
     moved = f"reads {costs.read * itemsize:,} bytes, writes {costs.written * itemsize:,} ({dtype})"
-    return "   ".join([*parts, moved])
+    return "   ".join([*parts, moved, f"about {format_seconds(costs.seconds)}"])
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a time with a unit.
+
+    >>> [format_seconds(seconds) for seconds in (7.2e-6, 0.00034, 0.25, 90)]
+    ['7.2 µs', '340 µs', '250 ms', '90 s']
+    """
+    for factor, unit in ((1.0, "s"), (1e3, "ms")):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:,.3g} {unit}" if seconds * factor < 1e6 else f"{seconds * factor:.1e} {unit}"
+    return f"{seconds * 1e6:.3g} µs"

@@ -62,7 +62,7 @@ def extend_slots(
             slots.append(total // size)
         elif kind == BROADCAST:
             length: Any = slots[source]
-            if sizes_differ is not ne:
+            if is_zero_size is not None:
                 length = _broadcast_length_or_none(length, size, sizes_differ)
             elif length == 1:
                 length = size

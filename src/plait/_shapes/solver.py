@@ -278,7 +278,7 @@ _CONVERT_HINT = "convert the tensor before or after the call"
 _KEEP_HINT = "write 1 on the right for each dimension to keep"
 _AXIS_HINT = "leave the axis out on the right of the pattern"
 _PATH_HINT = "plait.options(contract=...) chooses the contraction path"
-_LIMIT_HINT = "plait.options(memory_limit=...) limits intermediate results"
+_LIMIT_HINT = "plait.options(memory_limit=...) limits the memory of an einsum"
 _BACKEND_HINT = "the framework of the tensors computes the result"
 
 _HINTS_BY_ARGUMENT_NAME = {

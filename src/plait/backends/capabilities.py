@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeAlias
 
-from plait.backends.costs import ContractionCosts, MemoryCosts
+from plait.backends.costs import AllocationRules, ContractionCosts, MemoryCosts
 from plait.backends.interface import identity
 from plait.backends.kernels import KernelFunctions
 
@@ -191,8 +191,12 @@ class ContractionFunctions(NamedTuple):
         multiply_into: the product of elements, written into the memory of the first tensor, if the framework can.
         build_matmul_with_output_order: ``f(shape, order)`` returns a `matmul` that writes into new memory of that
             shape, if the framework can; dimension ``i`` of the product is dimension ``order[i]`` of the memory.
+        dot_of_slices: the same as `dot`, for operands that are slices, if `dot` copies these.
         wrap: wraps the function of a whole contraction, for example to cast its operands and its result.
         long_sum_casts: the conversions for long sums in single precision; ``None`` if sums need no wider type.
+        to_compute_dtype: casts a tensor of floats to the element type in which the whole contraction is computed, so
+            that a part of it can be computed alone; ``None`` if it cannot.
+        to_result_dtype: casts a tensor of floats from that type to the one of the result.
     """
 
     einsum: Callable[..., Any]
@@ -206,5 +210,49 @@ class ContractionFunctions(NamedTuple):
     vecdot: ProductFunction | None = None
     multiply_into: ProductFunction | None = None
     build_matmul_with_output_order: Callable[[Sequence[int], Sequence[int]], ProductFunction] | None = None
+    dot_of_slices: ProductFunction | None = None
     wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = identity
     long_sum_casts: LongSumCasts | None = None
+    to_compute_dtype: UnaryFunction | None = None
+    to_result_dtype: UnaryFunction = identity
+
+
+class BlockFunctions(NamedTuple):
+    """The operations with which an einsum under a limit of memory is computed block by block.
+
+    Attributes:
+        compute_and_result_dtypes: ``f(dtypes)`` returns the element type in which tensors of these types are
+            contracted, and that of the result.
+        itemsize: ``f(dtype)`` returns the bytes of an element.
+        cast: ``f(tensor, dtype)`` casts a tensor.
+        can_widen: ``f(dtype)`` returns whether `allocate` has a wider type for sums of this type.
+        allocate: ``f(value, shape, is_wide)`` allocates memory for the result, on the device and in the element type of
+            the result of a block, or in the wider type.
+        store: ``f(result, index, value)`` writes the result of a block to its place, and returns the whole result.
+        add: ``f(result, index, value)`` adds it to what is there.
+        finish: ``f(result, dtype)`` returns the complete result in its element type.
+        strides: ``f(tensor)`` returns the strides in elements, or ``None`` if there are none.
+        is_on_disk: ``f(tensor)`` returns whether the elements of a tensor are in a file.
+        why_not: ``f(tensor)`` returns what hides the memory of a tensor, as a tracer does, or ``None``.
+        run: ``f(call, blocks)`` contracts blocks, and returns when the result is there.
+        rules: what the calls of the framework allocate.
+        compiled_bytes: ``f(call, shapes, dtypes)`` returns how many bytes a compiled call allocates, its result
+            included; ``None`` where the rules say that.
+        slices_are_copies: whether a slice of a tensor takes memory.
+    """
+
+    compute_and_result_dtypes: Callable[[tuple[Any, ...]], tuple[Any, Any]]
+    itemsize: Callable[[Any], int]
+    cast: Callable[[Any, Any], Any]
+    can_widen: Callable[[Any], bool]
+    allocate: Callable[[Any, tuple[int, ...], bool], Any]
+    store: Callable[[Any, tuple[slice, ...], Any], Any]
+    add: Callable[[Any, tuple[slice, ...], Any], Any]
+    finish: Callable[[Any, Any], Any]
+    strides: Callable[[Any], tuple[int, ...] | None] = lambda _: None
+    is_on_disk: Callable[[Any], bool] = lambda _: False
+    why_not: Callable[[Any], str | None] = lambda _: None
+    run: Callable[[Callable[..., Any], Sequence[Any]], Any] = lambda call, blocks: call(*blocks)
+    rules: AllocationRules = AllocationRules()
+    compiled_bytes: Callable[[Callable[..., Any], Sequence[tuple[int, ...]], Sequence[Any]], int] | None = None
+    slices_are_copies: bool = False

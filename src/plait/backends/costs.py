@@ -160,3 +160,10 @@ class ContractionCosts(NamedTuple):
 
 EINSUM_ONLY_COSTS = ContractionCosts(flop=inf, multiply_overhead=inf, sum_overhead=inf, einsum_fuses=False)
 """The costs on a framework that has only einsum."""
+
+
+class AllocationRules(NamedTuple):
+    """What the calls of a framework allocate beside their results."""
+
+    einsum_copies: bool = False  # the framework's einsum copies its operands, and its result into another order
+    matmul_copies: bool = True  # a matrix product copies an operand of whose last two dimensions none is contiguous

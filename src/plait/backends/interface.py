@@ -6,12 +6,13 @@ A backend is registered by a row of `plait.backends.registry`, or by an entry po
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, TypeAlias
 
 from plait.errors import make_error
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
+    from plait.backends.capabilities import BlockFunctions, ContractionFunctions, LargeTensorFunctions
     from plait.backends.common.reductions import ReductionTable
 
 Tensor: TypeAlias = Any
@@ -204,6 +205,21 @@ class Backend:
     Returns the operations, or ``None`` where ``einsum`` of all the operands is faster.
     """
 
+    load_block_functions: Callable[[], BlockFunctions] | None = None
+    """``load_block_functions()`` returns the operations with which an einsum keeps a limit of memory.
+
+    ``None`` where it cannot be kept, since the framework decides itself when memory is allocated.
+    """
+
+    build_einsum_within_limit: Callable[[str, int], TensorFunction] | None = None
+    """``build_einsum_within_limit(equation, limit)`` returns an einsum whose tasks keep a limit of memory each.
+
+    * ``equation``: the classical form with an arrow.
+    * ``limit``: the bytes that one task may allocate.
+
+    Returns a lazy function of the tensors; ``None`` if the framework is not lazy, or has no tasks.
+    """
+
     large_tensors: LargeTensorSettings | None = None
     """How large tensors are reduced and copied; ``None`` if one call is fastest, or if the framework hides memory."""
 
@@ -314,6 +330,26 @@ class Backend:
             parts.append(self.slice(tensor, axis, start, start + length))
             start = start + length
         return parts
+
+    def version(self, tensor: Tensor) -> int | None:
+        """Return a number that changes when elements of a tensor are written, so that results of it may be kept.
+
+        Args:
+            tensor: a tensor.
+
+        Returns:
+            The number; 0 where the framework does not count writes, so that the caller must not write; ``None`` where
+            nothing computed of the tensor may be kept, because a gradient, a trace or another transformation follows
+            it. The default keeps nothing.
+        """
+        return None
+
+    def outside_of_traces(self) -> AbstractContextManager[Any]:
+        """Return a context in which operations on tensors that have a `version` give values that may be kept.
+
+        Tensors of a trace, and results that follow a gradient, are not such values. The default changes nothing.
+        """
+        return nullcontext()
 
     def is_signal(self, error: Exception) -> bool:
         """Return whether an error must leave plait unchanged, because the framework's own tracers or callers catch it.

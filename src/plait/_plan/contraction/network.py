@@ -28,6 +28,20 @@ class TensorNetwork(NamedTuple):
     result_shape: tuple[int, ...]
 
 
+def build_network_of_single_axes(solved: SolvedPattern, slots: Sequence[int]) -> tuple[TensorNetwork, tuple[Dims, ...]]:
+    """Return the network of a solved einsum without coalescing, in which axes have their numbers in the pattern.
+
+    Return also the dimensions of each tensor, and then those of the result, without axes of length 1.
+    """
+    all_dims = _without_unit_axes(solved, slots)
+    *terms, output = [tuple(_flatten(dims)) for dims in all_dims]
+    sizes = tuple([slots[slot] for slot in solved.slots])
+    ends = accumulate(solved.ranks)
+    shapes = tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)])
+    result_shape = tuple([_product(sizes, axes) for axes in solved.output])
+    return TensorNetwork(tuple(terms), output, solved.labels, sizes, shapes, result_shape), all_dims
+
+
 def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool = True) -> TensorNetwork:
     """Return the network of a solved einsum; ``slots`` are all its sizes, evaluated.
 

@@ -58,6 +58,9 @@ class CupyBackend(Backend):
     def einsum(equation: str, *tensors: Any) -> Any:
         return _einsum_with_casts(equation, *tensors)
 
+    def version(self, tensor: Any) -> int | None:
+        return 0
+
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.strides
 

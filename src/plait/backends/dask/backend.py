@@ -99,6 +99,7 @@ class DaskBackend(Backend):
     accepts = frozenset({"numpy"})
     reshape = staticmethod(reshape)
     einsum = staticmethod(einsum_by_pairs)
+    build_einsum_within_limit = staticmethod(lambda equation, limit: partial(einsum_by_pairs, equation, limit=limit))
     shape = staticmethod(shape_with_unknowns)
     kind = staticmethod(NumpyBackend(np.ndarray).kind)
 

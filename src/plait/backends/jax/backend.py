@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,9 @@ from plait.backends.jax.sharding import (
     with_sharding_errors,
 )
 from plait.errors import PlaitError
+
+if TYPE_CHECKING:
+    from plait.backends.capabilities import BlockFunctions
 
 _INLINE_IN_JAXPR: Any = jax.Inline.JAX_EARLY if hasattr(jax, "Inline") else True
 """The ``inline`` argument of `jax.jit` that shows the equations of a call in a jaxpr.
@@ -51,11 +55,19 @@ def _jit_plan(call: TensorFunction) -> TensorFunction:
     return call_compiled
 
 
+def _load_block_functions() -> BlockFunctions:
+    """Import and return the operations that compute einsums in blocks, which few programs need."""
+    from plait.backends.jax.blocks import load_block_functions
+
+    return load_block_functions()
+
+
 class JaxBackend(Backend):
     """The backend of arrays and tracers; it calls functions that add one equation each to a jaxpr."""
 
     name = "jax"
     einsum_optimizes_path = True
+    load_block_functions = staticmethod(_load_block_functions)
     accepts: ClassVar[frozenset[str]] = frozenset({"numpy"})
     reshape = staticmethod(reshape)
     permute = staticmethod(lax.transpose)
@@ -95,6 +107,12 @@ class JaxBackend(Backend):
     ) -> TensorFunction:
         return build_einsum_and_reshape(equation, shape, **kwargs)
 
+    def version(self, tensor: Any) -> int | None:
+        return None if isinstance(tensor, jax.core.Tracer) else 0
+
+    def outside_of_traces(self) -> AbstractContextManager[Any]:
+        return jax.ensure_compile_time_eval()
+
     def is_signal(self, error: Exception) -> bool:
         is_undecidable = type(error).__name__ == "InconclusiveDimensionOperation"  # each version has it elsewhere
         return is_undecidable or isinstance(error, (jax.errors.JAXTypeError, jax.errors.JAXIndexError))
@@ -132,6 +150,9 @@ class ShapeBackend(JaxBackend):
     )
     concat, stack = _with_eval_shape_unless_traced(JaxBackend.concat), _with_eval_shape_unless_traced(JaxBackend.stack)
     to_numpy = staticmethod(np.ndarray.__array__)  # raises an error, which np.asarray would not
+
+    def version(self, tensor: Any) -> int | None:
+        return None
 
     @staticmethod
     def wrap_callable(call: TensorFunction) -> TensorFunction:

@@ -18,7 +18,7 @@ from plait.backends.numpy.dtypes import is_builtin_dtype, kind_of_dtype
 from plait.errors import make_error
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
+    from plait.backends.capabilities import BlockFunctions, ContractionFunctions, LargeTensorFunctions
 
 
 def _large_tensor_functions() -> LargeTensorFunctions:
@@ -33,6 +33,13 @@ def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | No
     from plait.backends.numpy.contraction import contraction_functions
 
     return contraction_functions(dtypes)
+
+
+def _load_block_functions() -> BlockFunctions:
+    """Import and return the operations that compute einsums in blocks, which few programs need."""
+    from plait.backends.numpy.blocks import load_block_functions
+
+    return load_block_functions()
 
 
 LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=2048)
@@ -73,6 +80,7 @@ class NumpyBackend(Backend):
         self.cls = cls
         if tensor_type in (np.ndarray, np.memmap):
             self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
+            self.load_block_functions = _load_block_functions
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(tensor_type, np.generic):  # a scalar becomes an array when it is expanded
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
@@ -106,6 +114,9 @@ class NumpyBackend(Backend):
             refused = [dtype for dtype in dtypes if kind_of_dtype(dtype) == "other"] or dtypes
             names = " and ".join(dict.fromkeys(map(str, refused)))
             raise make_error("PLT503", f"einsum is not defined on {names}: {error}") from error
+
+    def version(self, tensor: Any) -> int | None:
+        return 0 if self.cls in (np.ndarray, np.memmap) and is_builtin_dtype(tensor.dtype) else None
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         from plait.backends.numpy.reductions import reductions_for_array_type

@@ -37,8 +37,8 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
     The operands are cast to the type of the accumulator first.
     """
     try:
-        result = _promoted_dtype(dtypes)
-        dtype = _promoted_dtype(tuple(map(_accumulator_dtype, dtypes)))
+        result = promoted_dtype(dtypes)
+        dtype = promoted_dtype(tuple(map(accumulator_dtype, dtypes)))
     except TypeError:
         return None
     if dtype.kind not in "biufc" or not is_builtin_dtype(dtype) or not dtype.isnative:
@@ -49,6 +49,7 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         dot=np.ndarray.dot,
         matmul=np.matmul,
         vecdot=vecdot,
+        dot_of_slices=np.matmul,
         multiply=np.multiply,
         multiply_into=lambda left, right: np.multiply(left, right, left),
         copy=lambda tensor, _: tensor.copy(),
@@ -60,6 +61,8 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         ),
         long_sum_casts=_long_sum_casts(dtype, result) if dtype.char in "fF" else None,
         wrap=identity if all(each == dtype for each in dtypes) else lambda call: _wrap_with_dtypes(call, dtype, result),
+        to_compute_dtype=lambda tensor: tensor.astype(dtype, copy=False),
+        to_result_dtype=lambda tensor: tensor.astype(result, copy=False),
     )
 
 
@@ -74,7 +77,7 @@ def _long_sum_casts(compute_dtype: Any, result: Any) -> LongSumCasts:
     )
 
 
-def _promoted_dtype(dtypes: tuple[Any, ...]) -> Any:
+def promoted_dtype(dtypes: tuple[Any, ...]) -> Any:
     """Return the type to which types are promoted, also where NumPy promotes none, as for float16 and bfloat16."""
     try:
         return np.result_type(*dtypes)
@@ -82,7 +85,7 @@ def _promoted_dtype(dtypes: tuple[Any, ...]) -> Any:
         return np.dtype(promote_dtype_names(tuple([dtype.name for dtype in dtypes])))
 
 
-def _accumulator_dtype(dtype: Any) -> Any:
+def accumulator_dtype(dtype: Any) -> Any:
     """Return the type in which products of elements of a type are computed and summed."""
     if is_builtin_dtype(dtype) and dtype.char != "e":  # a fast path: only float16 and types of other packages are cast
         return dtype

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -84,6 +85,15 @@ def _einsum_with_casts() -> EinsumWithCasts:
     )
 
 
+def _is_followed_by_gradient(tensor: Any) -> bool:
+    """Return whether a gradient tape or an accumulator of tangents watches a tensor."""
+    try:
+        from tensorflow.python.pywrap_tfe import TFE_Py_TapeSetPossibleGradientTypes as possible_gradient_types
+    except ImportError:  # it is not a public function
+        return True
+    return possible_gradient_types([tensor]) != 0
+
+
 class TensorflowBackend(LazySizeBackend):
     """The backend of tensors and variables; it calls ``tf.raw_ops``, which skip the Python code of public functions."""
 
@@ -147,6 +157,14 @@ class TensorflowBackend(LazySizeBackend):
 
     def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return tf.executing_eagerly()
+
+    def version(self, tensor: Any) -> int | None:
+        if isinstance(tensor, tf.Variable) or not isinstance(tensor, tf.Tensor) or tf.is_symbolic_tensor(tensor):
+            return None
+        return None if _is_followed_by_gradient(tensor) else 0
+
+    def outside_of_traces(self) -> AbstractContextManager[Any]:
+        return tf.init_scope()
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,10 @@ from plait.backends.torch.element_types import (
     einsum,
 )
 from plait.backends.torch.symbolic_lengths import HAS_GUARD_OR_FALSE, guard_or_false, is_compiling
-from plait.backends.torch.tracing import exclude_frames_from_dynamo
+from plait.backends.torch.tracing import exclude_frames_from_dynamo, is_transformed
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
+    from plait.backends.capabilities import BlockFunctions, ContractionFunctions, LargeTensorFunctions
 
 
 def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
@@ -36,6 +37,13 @@ def _large_tensor_functions() -> LargeTensorFunctions:
     from plait.backends.torch.large_tensors import LARGE_TENSOR_FUNCTIONS
 
     return LARGE_TENSOR_FUNCTIONS
+
+
+def _load_block_functions() -> BlockFunctions:
+    """Import and return the operations that compute einsums in blocks, which few programs need."""
+    from plait.backends.torch.blocks import load_block_functions
+
+    return load_block_functions()
 
 
 LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=4096)
@@ -76,8 +84,10 @@ class TorchBackend(Backend):
         return torch.scalar_tensor(number, dtype=_dtype_beside_number(tensor.dtype, number), device=tensor.device)
 
     def __init__(self, tensor_type: type) -> None:
-        if tensor_type in (torch.Tensor, torch.nn.Parameter):
+        self._is_plain = tensor_type in (torch.Tensor, torch.nn.Parameter)
+        if self._is_plain:
             self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
+            self.load_block_functions = _load_block_functions
 
     def exclude_functions_from_tracing(self, functions: Sequence[Any]) -> None:
         exclude_frames_from_dynamo(functions)
@@ -98,6 +108,16 @@ class TorchBackend(Backend):
         tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
         wide = _WIDE_DTYPE_FOR_NUMPY.get(tensor.dtype)
         return (tensor if wide is None else tensor.to(wide)).numpy()
+
+    def version(self, tensor: Any) -> int | None:
+        if not self._is_plain or (tensor.requires_grad and torch.is_grad_enabled()) or is_transformed():
+            return None
+        return 0 if tensor.is_inference() else tensor._version  # an inference tensor counts no writes
+
+    @contextmanager
+    def outside_of_traces(self) -> Iterator[None]:
+        with torch.inference_mode(mode=False), torch.no_grad():
+            yield
 
     def is_signal(self, error: Exception) -> bool:
         # such as a data-dependent guard of torch.export, or torch.OutOfMemoryError; mistakes raise Python's classes

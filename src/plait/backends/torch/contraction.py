@@ -73,4 +73,6 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
             if dtype is result_dtype and all(each is dtype for each in dtypes)
             else lambda call: wrap_with_casts(call, dtype, result_dtype)
         ),
+        to_compute_dtype=lambda tensor: tensor.to(dtype),
+        to_result_dtype=lambda tensor: tensor.to(result_dtype),
     )

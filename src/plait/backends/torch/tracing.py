@@ -66,3 +66,14 @@ def why_not_decompose(tensor: torch.Tensor) -> str | None:
     if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
         return "a function transform or forward-mode differentiation is active, and needs PyTorch's own call"
     return None
+
+
+def is_transformed() -> bool:
+    """Whether calls are traced, transformed or cast now, so that their results are no values to keep."""
+    return (
+        _is_autocast_enabled()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or forward_ad._current_level >= 0
+        or bool(torch._C._len_torch_dispatch_stack())
+        or torch.jit.is_tracing()
+    )
