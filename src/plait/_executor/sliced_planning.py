@@ -20,7 +20,7 @@ from plait._plan.contraction.peak_memory import PeakMemory, find_peak_memory
 from plait._plan.contraction.search import build_contraction_plan, find_path_if_needed
 from plait._plan.contraction.slicing import MemoryLimit, PartOfContraction, SlicedPath, find_slices, split_into_parts
 from plait._plan.strides import StridedView
-from plait._shapes.sizes import compute_all_slots
+from plait._shapes.sizes import compute_all_slots, error_facts
 from plait._shapes.solver import SolvedPattern
 from plait.backends.capabilities import BlockFunctions
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
@@ -193,7 +193,7 @@ def plan_within_limit(call: SlicedCall, layouts: Sequence[OperandLayout]) -> Sli
     message = (
         f"this einsum needs {format_bytes(int(least_peak))}, the least that was found, but memory_limit is {limit_text}"
     )
-    raise make_error("PLT313", message, call.text)
+    raise make_error("PLT313", message, call.text, facts=error_facts(network.shapes, {}))
 
 
 def equation_of_part(call: SlicedCall, part: PartOfContraction) -> tuple[str, str]:
