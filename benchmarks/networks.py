@@ -16,10 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tracemalloc
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from math import inf, prod
 from pathlib import Path
@@ -57,6 +58,12 @@ SECONDS_PER_FLOP = 3.4e-11
 RUNS_OF_FIRST_CALLS = 40
 """How often a first call is measured."""
 
+MIN_BYTES_TO_LIMIT = 4 << 20
+"""A contraction that takes fewer bytes is not limited: NumPy's own buffers would decide."""
+
+LIMITED_PART = 0.3
+"""The part of the memory beside the result that a limited contraction is allowed."""
+
 RUNS = 5
 MAX_SECONDS_OF_RUNS = 1.0
 """How often a planning time and a contraction time are measured, unless this takes more seconds."""
@@ -78,6 +85,8 @@ class NetworkResult:
         planning: the seconds of CPU time to find the path.
         contraction: the seconds to contract the network along the path, where that is feasible.
         estimated: the seconds that plait's contraction takes at the speed of a matrix product.
+        peak_of_limit: the measured peak of plait's contraction under a limit of memory, relative to it; ``None`` for
+            networks that need little memory, or whose contraction is not feasible.
     """
 
     case: str
@@ -86,6 +95,7 @@ class NetworkResult:
     planning: dict[str, float]
     estimated: float
     contraction: dict[str, float] = field(default_factory=dict)
+    peak_of_limit: float | None = None
 
     @property
     def flops_of_best_peer(self) -> float:
@@ -210,7 +220,31 @@ def measure_network(case: NetworkCase, cotengra_seconds: float) -> NetworkResult
             result.contraction[name], found = measure_least_cpu_seconds(contract)
             expected = found if expected is None else expected
             np.testing.assert_allclose(found, expected, rtol=1e-6)
+        result = replace(result, peak_of_limit=measure_peak_of_limit(case, tensors))
     return result
+
+
+def measure_peak_bytes(call: Callable[[], Any]) -> tuple[int, Any]:
+    """Return the most bytes that a call allocates at once, and its result; an earlier call has planned it."""
+    call()
+    tracemalloc.start()
+    try:
+        result = call()
+        return tracemalloc.get_traced_memory()[1], result
+    finally:
+        tracemalloc.stop()
+
+
+def measure_peak_of_limit(case: NetworkCase, tensors: Sequence[Any]) -> float | None:
+    """Return the peak under a limit, relative to it, which is below what the contraction takes without a limit."""
+    unlimited, expected = measure_peak_bytes(lambda: plait.einsum(*tensors, case.pattern))
+    if unlimited < MIN_BYTES_TO_LIMIT:
+        return None
+    limit = expected.nbytes + int((unlimited - expected.nbytes) * LIMITED_PART)
+    with plait.options(memory_limit=limit):
+        peak, found = measure_peak_bytes(lambda: plait.einsum(*tensors, case.pattern))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    return peak / limit
 
 
 def measure_first_calls() -> dict[str, float]:
@@ -258,6 +292,10 @@ def network_targets(results: Sequence[NetworkResult]) -> list[Target]:
     if totals:
         description = f"planning + contraction, of the best peer, {len(totals)} networks, mean"
         targets.append(Target(description, geometric_mean(totals), 0.8))
+    limited = [result for result in results if result.peak_of_limit is not None]
+    if limited:
+        description = f"peak memory, of the limit, {len(limited)} networks"
+        targets.append(worst_case_target(description, limited, lambda result: result.peak_of_limit, 1.1))
     return targets
 
 
