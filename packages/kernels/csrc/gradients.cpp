@@ -134,9 +134,9 @@ struct LoopsOfGradient {
     static constexpr int64_t SIZE = sizeof(Stored);
     static constexpr bool HAS_SUM = !std::is_same<Sum, Nothing>::value;
 
-    static A *a_of(Accumulators accumulators) { return reinterpret_cast<A *>(accumulators.plane[0]); }
-    static B *b_of(Accumulators accumulators) { return reinterpret_cast<B *>(accumulators.plane[1]); }
-    static Sum *sum_of(Accumulators accumulators) { return reinterpret_cast<Sum *>(accumulators.plane[2]); }
+    static A *a_of(const Accumulators &accumulators) { return reinterpret_cast<A *>(accumulators.plane[0]); }
+    static B *b_of(const Accumulators &accumulators) { return reinterpret_cast<B *>(accumulators.plane[1]); }
+    static Sum *sum_of(const Accumulators &accumulators) { return reinterpret_cast<Sum *>(accumulators.plane[2]); }
 
     // A number that is not used is not read: there may be none.
     static B number_of(const B *b, int64_t i) {
@@ -149,7 +149,7 @@ struct LoopsOfGradient {
     }
     static Stored load_stored(const char *address) { return plait::PLAIT_INSTRUCTION_SET::load<Stored>(address); }
 
-    static void load(Accumulators accumulators, int64_t count, double elements, Operand result, Operand gradient) {
+    static void load(const Accumulators &accumulators, int64_t count, double elements, Operand result, Operand gradient) {
         A *__restrict a = a_of(accumulators);
         B *__restrict b = b_of(accumulators);
         const auto load_one = [=](int64_t i, int64_t result_stride, int64_t gradient_stride) {
@@ -168,10 +168,10 @@ struct LoopsOfGradient {
         }
         for (int64_t i = 0; i < count; ++i) load_one(i, result.stride, gradient.stride);
     }
-    static void start_sums(Accumulators accumulators, int64_t count) {
+    static void start_sums(const Accumulators &accumulators, int64_t count) {
         std::memset(accumulators.plane[2], 0, sizeof(Sum) * count);
     }
-    static void add(Accumulators accumulators, const Rows &rows) {
+    static void add(const Accumulators &accumulators, const Rows &rows) {
         const A *__restrict a = a_of(accumulators);
         Sum *__restrict sums = sum_of(accumulators);
         const int64_t length = rows.length, stride = rows.stride;
@@ -190,18 +190,18 @@ struct LoopsOfGradient {
             }
         }
     }
-    static void merge(Accumulators accumulators, Accumulators others, int64_t count) {
+    static void merge(const Accumulators &accumulators, const Accumulators &others, int64_t count) {
         Sum *__restrict sums = sum_of(accumulators);
         const Sum *__restrict more = sum_of(others);
         for (int64_t i = 0; i < count; ++i) sums[i] += more[i];
     }
-    static void join(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner) {
+    static void join(const Accumulators &accumulators, int64_t outer, int64_t width, int64_t inner) {
         Sum *__restrict sums = sum_of(accumulators);
         join_middle(
             outer, width, inner, [=](int64_t i) { return sums[i]; }, [](Sum sum, Sum more) { return sum + more; },
             [=](int64_t i, Sum sum) { sums[i] = sum; });
     }
-    static void finish(Accumulators accumulators, int64_t count, double elements) {
+    static void finish(const Accumulators &accumulators, int64_t count, double elements) {
         A *__restrict a = a_of(accumulators);
         B *__restrict b = b_of(accumulators);
         const Sum *__restrict sums = sum_of(accumulators);
@@ -214,7 +214,7 @@ struct LoopsOfGradient {
             b[i] = second;
         }
     }
-    static void write_rows(Accumulators accumulators, const Rows &rows) {
+    static void write_rows(const Accumulators &accumulators, const Rows &rows) {
         const A *__restrict a = a_of(accumulators);
         const B *__restrict b = b_of(accumulators);
         const int64_t length = rows.length, stride = rows.stride, out_stride = rows.out_stride;
@@ -241,7 +241,7 @@ struct LoopsOfGradient {
         operation.sizes[1] = size_of<B>();
         operation.sizes[2] = size_of<Sum>();
         operation.in_size = operation.out_size = SIZE;
-        operation.max_width = operation.rows_at_once = 1;
+        operation.max_width = 1;
         operation.load = load;
         operation.repeat = repeat;
         operation.uses_source = Gradient::USES_SOURCE;
@@ -249,10 +249,7 @@ struct LoopsOfGradient {
         operation.write_rows = write_rows;
         if constexpr (HAS_SUM) {
             operation.sums_use_result = Gradient::SUM_USES_A;
-            operation.pivot_is_approximate = true;
-            operation.start_second = start_sums;
-            operation.add_second = add;
-            operation.join_second = join;
+            operation.pass = {start_sums, add, nullptr, join};
             operation.merge = merge;
             operation.make_pivots = finish;
         }
