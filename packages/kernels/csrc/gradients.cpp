@@ -25,7 +25,7 @@ constexpr int size_of() {
 }
 
 // A gradient has up to two numbers for each result, a and b, from which and from an element the gradient of the element
-// is computed, and one that is summed over the elements first.
+// is computed, and one that is summed over the elements first, for which 0 is not always the start.
 
 // The gradient of a mean: every element has the same share.
 template <class ElementType>
@@ -52,7 +52,9 @@ struct ExtremumGradient {
     static constexpr bool USES_SOURCE = true, USES_RESULT = true, SUM_USES_A = true;
 
     static void load(A &a, B &b, Value result, Value gradient, double) { a = result, b = gradient; }
+    static Sum start() { return 0; }
     static Sum add(A a, Sum count, Value value) { return count + (value == a ? 1 : 0); }
+    static Sum join(Sum count, Sum more) { return count + more; }
     // the number of equal elements is rounded to the element type, as in PyTorch
     static void finish(A &, B &b, Sum count, double) { b = b / Element::read(Element::write(static_cast<Value>(count))); }
     // a product by 0, as in PyTorch: it has the sign of the gradient, and is NaN if that is
@@ -74,9 +76,43 @@ struct VarianceGradient {
         if constexpr (ROOT) b = result == 0 ? 0.0 : factor / result;
         else b = 2.0 * factor;
     }
+    static Sum start() { return 0.0; }
     static Sum add(A, Sum sum, Value value) { return sum + value; }
+    static Sum join(Sum sum, Sum more) { return sum + more; }
     static void finish(A &a, B &, Sum sum, double elements) { a = sum / elements; }
     static Value of_element(A a, B b, Value value) { return static_cast<Value>((value - a) * b); }
+};
+
+// The product of the elements that are not 0, and how many are.
+struct Factors {
+    double product;
+    int64_t zeros;
+};
+
+// The gradient of a product: the product of the other elements. It is a quotient unless an element is 0.
+template <class ElementType>
+struct ProductGradient {
+    typedef ElementType Element;
+    typedef typename Element::Value Value;
+    typedef double A;
+    typedef Value B;
+    typedef Factors Sum;
+    static constexpr bool USES_SOURCE = true, USES_RESULT = false, SUM_USES_A = false;
+
+    static void load(A &, B &b, Value, Value gradient, double) { b = gradient; }
+    static Sum start() { return {1.0, 0}; }
+    static Sum add(A, Sum sum, Value value) {
+        return {sum.product * (value == 0 ? 1.0 : static_cast<double>(value)), sum.zeros + (value == 0)};
+    }
+    static Sum join(Sum sum, Sum more) { return {sum.product * more.product, sum.zeros + more.zeros}; }
+    // the elements that are not 0 are divided by, or multiplied by 0
+    static void finish(A &a, B &b, Sum sum, double) {
+        a = sum.product * b * (sum.zeros > 1 ? 0.0 : 1.0);
+        b = sum.zeros > 0 ? Value(1) : Value(0);
+    }
+    static Value of_element(A a, B has_zero, Value value) {
+        return static_cast<Value>(value == 0 ? a : has_zero == 0 ? a / value : a * 0.0);
+    }
 };
 
 // The gradient of a logarithm of a sum of exponentials: the exponentials of the distances to it.
@@ -169,7 +205,8 @@ struct LoopsOfGradient {
         for (int64_t i = 0; i < count; ++i) load_one(i, result.stride, gradient.stride);
     }
     static void start_sums(const Accumulators &accumulators, int64_t count) {
-        std::memset(accumulators.plane[2], 0, sizeof(Sum) * count);
+        Sum *sums = sum_of(accumulators);
+        for (int64_t i = 0; i < count; ++i) sums[i] = Gradient::start();
     }
     static void add(const Accumulators &accumulators, const Rows &rows) {
         const A *__restrict a = a_of(accumulators);
@@ -193,12 +230,12 @@ struct LoopsOfGradient {
     static void merge(const Accumulators &accumulators, const Accumulators &others, int64_t count) {
         Sum *__restrict sums = sum_of(accumulators);
         const Sum *__restrict more = sum_of(others);
-        for (int64_t i = 0; i < count; ++i) sums[i] += more[i];
+        for (int64_t i = 0; i < count; ++i) sums[i] = Gradient::join(sums[i], more[i]);
     }
     static void join(const Accumulators &accumulators, int64_t outer, int64_t width, int64_t inner) {
         Sum *__restrict sums = sum_of(accumulators);
         join_middle(
-            outer, width, inner, [=](int64_t i) { return sums[i]; }, [](Sum sum, Sum more) { return sum + more; },
+            outer, width, inner, [=](int64_t i) { return sums[i]; }, Gradient::join,
             [=](int64_t i, Sum sum) { sums[i] = sum; });
     }
     static void finish(const Accumulators &accumulators, int64_t count, double elements) {
@@ -272,6 +309,7 @@ const Operation *find_for(int operation) {
         case PLAIT_VAR: return gradient<VarianceGradient<Element, false>>();
         case PLAIT_STD: return gradient<VarianceGradient<Element, true>>();
         case PLAIT_LOGSUMEXP: return gradient<LogSumExpGradient<Element>>();
+        case PLAIT_PROD: return gradient<ProductGradient<Element>>();
         default: return nullptr;
     }
 }
