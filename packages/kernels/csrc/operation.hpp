@@ -68,6 +68,7 @@ struct Operation {
     int sizes[PLANES];  // bytes of an element of each plane; 0: the plane is not used
     int64_t in_size, out_size;
     int64_t max_width;      // of windows
+    bool reads_in_strips;   // whether some rows of several results are read in strips
 
     Pass pass;
     // Adds accumulator `i` of `others` to accumulator `i`; null with a pivot.

@@ -109,10 +109,18 @@ inline void add_strip(const Rows &rows, int64_t first, States states, Function f
     for (int64_t i = 0; i < COUNT; ++i) states.set(first + i, block[i]);
 }
 
+// Which rows are read in strips.
+enum Strips { NO_ROWS, SHORT_ROWS, ALL_ROWS };
+
+template <Strips STRIPS>
+inline bool in_strips(const Rows &rows, int64_t size) {
+    return rows.count >= FOUR && (STRIPS == ALL_ROWS || (STRIPS == SHORT_ROWS && !rows.are_apart(size)));
+}
+
 // For each accumulator `i` of rows: `state = states.get(i)`, then `state = function(state, value, i, k)` for its elements
 // in the rows `k`, then `states.set(i, state)`, for `rows_at_once` rows after the other. Windows have one element.
 // `add_four(state, values, i, k)` adds the elements of four rows from `k` on.
-template <class Element, bool IN_STRIPS, bool ADDS_FOUR, class States, class Function, class AddFour>
+template <class Element, Strips STRIPS, bool ADDS_FOUR, class States, class Function, class AddFour>
 inline void for_each_value(const Rows &rows, States states, Function function, AddFour add_four) {
     typedef typename Element::Stored Stored;
     constexpr int64_t SIZE = sizeof(Stored);
@@ -129,7 +137,7 @@ inline void for_each_value(const Rows &rows, States states, Function function, A
     }
     Ahead ahead(rows, SIZE);
     if (length == BLOCK) return add_strip<Element, BLOCK, ADDS_FOUR>(rows, 0, states, function, add_four, ahead);
-    if (IN_STRIPS && rows.count >= FOUR) {
+    if (in_strips<STRIPS>(rows, SIZE)) {
         for (; first + STRIP <= length; first += STRIP) {
             add_strip<Element, STRIP, ADDS_FOUR>(rows, first, states, function, add_four, ahead);
         }
@@ -150,7 +158,7 @@ inline void for_each_value(const Rows &rows, States states, Function function, A
         return;
     }
     const auto read = [](const char *address) { return Element::read(load<Stored>(address)); };
-    if constexpr (!IN_STRIPS) {
+    if constexpr (STRIPS != ALL_ROWS) {
         for (const bool are_apart = rows.are_apart(SIZE); are_apart && k + FOUR <= rows.count; k += FOUR) {
             const char *__restrict one = rows.data + k * step;
             const char *__restrict two = one + step;
@@ -541,6 +549,9 @@ struct Loops {
     typedef typename Reduction::State State;
     typedef typename Reduction::Result Result;
     typedef typename Element::Value Value;
+    // Accumulators that are larger than elements would take longer to load and to store than these.
+    static constexpr bool ARE_WIDE = Memory::SIZES[0] > static_cast<int>(sizeof(typename Element::Stored));
+    static constexpr Strips STRIPS = Memory::HAS_PIVOT ? ALL_ROWS : ARE_WIDE ? SHORT_ROWS : NO_ROWS;
 
     static void start(const Accumulators &accumulators, int64_t count) {
         const Memory memory(accumulators);
@@ -563,7 +574,7 @@ struct Loops {
             if (rows.width == 3) return for_each_window<Element, 3>(rows, states, function);
             if (rows.width == 4) return for_each_window<Element, 4>(rows, states, function);
         }
-        for_each_value<Element, Memory::HAS_PIVOT, Reduction::ADDS_FOUR>(
+        for_each_value<Element, STRIPS, Reduction::ADDS_FOUR>(
             rows, states, function,
             [=](State state, Value one, Value two, Value three, Value four, int64_t i, int64_t k) {
                 if constexpr (Reduction::ADDS_FOUR) {
@@ -581,7 +592,7 @@ struct Loops {
         if (rows.width > 1 || rows.stride != SIZE) return 1;
         if (rows.length == BLOCK) return rows.count;
         if (rows.count < FOUR) return 1;
-        if (Memory::HAS_PIVOT) return rows.length % STRIP ? 1 : rows.count;
+        if (in_strips<STRIPS>(rows, SIZE)) return rows.length % STRIP ? 1 : rows.count;
         return rows.are_apart(SIZE) && !Element::CONVERTS_BLOCKS ? FOUR : 1;
     }
     static void set(const Accumulators &accumulators, const Rows &rows) {
@@ -639,6 +650,7 @@ struct Loops {
         operation.in_size = sizeof(typename Element::Stored);
         operation.out_size = sizeof(Result);
         operation.max_width = Reduction::TAKES_WINDOWS ? 4 : 1;
+        operation.reads_in_strips = STRIPS != NO_ROWS;
         operation.pass = pass();
         operation.merge = merge;
         operation.is_final = Reduction::HAS_FINAL_STATE ? is_final : nullptr;

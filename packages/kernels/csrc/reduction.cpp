@@ -238,8 +238,17 @@ void Reduction::choose_loops(const Layout &layout) {
     while (first_reduced < count && !loops[first_reduced].reduced) groups *= loops[first_reduced++].length;
     for (int i = first_reduced; i < count && group_bytes < CHUNK_BYTES; ++i) group_bytes *= least(loops[i].length, CHUNK_BYTES);
     if (has_row_tiles) group_bytes *= least(row_tiles_.count, CHUNK_BYTES);
+    reads_in_strips_ = operation_.reads_in_strips && !is_long_ && width_ == 1;
+    int innermost = count - 1;
+    while (innermost >= 0 && !loops[innermost].reduced) --innermost;
+    if (reads_in_strips_ && !has_pivot() && innermost >= 0) {
+        Rows rows{};
+        rows.length = row_length_;
+        rows.step = loops[innermost].in;
+        reads_in_strips_ = !rows.are_apart(operation_.in_size);
+    }
     int64_t max_lives = CHUNK_BYTES / group_bytes;
-    if (!has_pivot()) max_lives = least(max_lives, MAX_BYTES_OF_GROUP / bytes_of(operation_, lanes_));
+    if (!reads_in_strips_) max_lives = least(max_lives, MAX_BYTES_OF_GROUP / bytes_of(operation_, lanes_));
     int first_live = count;
     int64_t room = MAX_ACCUMULATORS / lanes_;
     Dimension divided{};
@@ -292,7 +301,7 @@ void Reduction::choose_splits() {
         splits_ = ceil_div(reduced_.steps, ceil_div(reduced_.steps, splits_));
     }
     chunk_ = reduced_.steps;
-    if (has_pivot()) chunk_ = ceil_div(CHUNK_BYTES, step_bytes);
+    if (has_pivot() || reads_in_strips_) chunk_ = ceil_div(CHUNK_BYTES, step_bytes);
 }
 
 bool Reduction::prepare() {
@@ -597,8 +606,8 @@ void Reduction::run_unit(int64_t unit, Scratch &scratch) {
     for (int64_t first = steps.first; first < steps.last; first += chunk_) {
         const Steps chunk{first, least(first + chunk_, steps.last)};
         const bool is_first = first == steps.first;
-        int64_t distance = 0;  // to what is read next; rows without a pivot are read in the order of the memory
-        if (has_pivot()) {
+        int64_t distance = 0;  // to what is read next, unless rows are read in the order of the memory
+        if (has_pivot() || reads_in_strips_) {
             const char *next = chunk.last < steps.last ? place.in + offset_of(chunk.last) : first_row_of(unit + 1);
             distance = next - (place.in + offset_of(first));
         }

@@ -137,6 +137,7 @@ private:
     int outside_rank_ = 0;      // how many dimensions of the layout are outside of the row
     int64_t width_ = 1;         // elements of a window, which are adjacent and have one result
     int64_t row_length_ = 1;    // windows of a full row
+    bool reads_in_strips_ = false;
     bool is_long_ = false;      // whether it has one result, and its elements share accumulators
     int64_t lanes_ = 1;         // accumulators of a full row
     int64_t row_stride_, row_out_stride_;
