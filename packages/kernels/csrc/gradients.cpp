@@ -85,8 +85,7 @@ struct VarianceGradient {
 
 // The product of the elements that are not 0, and how many are.
 struct Factors {
-    double product;
-    int64_t zeros;
+    double product, zeros;
 };
 
 // The gradient of a product: the product of the other elements. It is a quotient unless an element is 0.
@@ -100,9 +99,9 @@ struct ProductGradient {
     static constexpr bool USES_SOURCE = true, USES_RESULT = false, SUM_USES_A = false;
 
     static void load(A &, B &b, Value, Value gradient, double) { b = gradient; }
-    static Sum start() { return {1.0, 0}; }
+    static Sum start() { return {1.0, 0.0}; }
     static Sum add(A, Sum sum, Value value) {
-        return {sum.product * (value == 0 ? 1.0 : static_cast<double>(value)), sum.zeros + (value == 0)};
+        return {sum.product * (value == 0 ? Value(1) : value), sum.zeros + (value == 0 ? Value(1) : Value(0))};
     }
     static Sum join(Sum sum, Sum more) { return {sum.product * more.product, sum.zeros + more.zeros}; }
     // the elements that are not 0 are divided by, or multiplied by 0
