@@ -275,7 +275,7 @@ def value_and_gradients(tensor, call):
         ("PlaitVarBackward", lambda tensor: plait.reduce(tensor, "a b c -> b", "var")),
         ("PlaitStdBackward", lambda tensor: plait.reduce(tensor, "a b c -> a c", "std")),
         ("PlaitLogsumexpBackward", lambda tensor: plait.reduce(tensor, "a b c -> b c", "logsumexp")),
-        (None, lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "prod")),
+        ("PlaitProdBackward", lambda tensor: plait.reduce(tensor, "a (b 2) (c 2) -> a b c", "prod")),
     ],
 )
 def test_recorded_gradients_are_those_without_kernels(name, call, filled_by_kernels):
@@ -284,13 +284,15 @@ def test_recorded_gradients_are_those_without_kernels(name, call, filled_by_kern
     for tensor in (leaf, torch.nn.Parameter(leaf.detach().clone()), leaf * 2, leaf.transpose(0, 2).contiguous().mT.mT):
         filled_by_kernels.clear()
         found = value_and_gradients(tensor, call)
-        assert bool(filled_by_kernels) == (name is not None)
+        assert filled_by_kernels
         with plait.options(kernels=False):
             expected = value_and_gradients(tensor, call)
+        # the second derivative of a product is a quotient of quotients
+        error = {"rtol": 1e-3, "atol": 5e-3} if name == "PlaitProdBackward" else {"rtol": 2e-5, "atol": 5e-5}
         for one, other in zip(found[:3], expected[:3], strict=True):
-            torch.testing.assert_close(one, other, rtol=2e-5, atol=5e-5)
+            torch.testing.assert_close(one, other, **error)
             assert one.stride() == other.stride()
-        assert name is None or found[3] == name
+        assert found[3] == name
 
 
 def test_result_of_a_recorded_kernel_can_be_changed_in_place():

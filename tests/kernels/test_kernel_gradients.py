@@ -16,7 +16,7 @@ pytest.importorskip("plait_kernels")
 
 FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 EXACT_REDUCTIONS = ("min", "max", "mean")
-ROUNDED_REDUCTIONS = ("var", "std", "logsumexp")
+ROUNDED_REDUCTIONS = ("prod", "var", "std", "logsumexp")
 
 
 @pytest.fixture
@@ -59,6 +59,8 @@ def test_gradients_by_kernels_equal_those_of_plain_calls(reduction, filled_gradi
     @given(calls("torch", FLOAT_DTYPES, reduction), st.data())
     def check(call, data):
         tensor, pattern, sizes = call
+        if reduction == "prod":  # whose gradients of infinite factors are quotients of infinities, or not
+            assume(tensor.isfinite().all())
         with kernels_for_all_sizes():
             shape = plait.reduce(tensor, pattern, reduction, **sizes).shape
             grad = draw_result_gradient(data.draw, shape, tensor.dtype)
@@ -79,7 +81,7 @@ def test_gradients_by_kernels_equal_those_of_plain_calls(reduction, filled_gradi
             assert torch.equal(found[is_number].signbit(), expected[is_number].signbit())
             return
         torch.testing.assert_close(found.isnan(), wide.isnan())
-        is_finite = wide.isfinite()
+        is_finite = wide.abs() < torch.finfo(tensor.dtype).max / 2
         wide = wide[is_finite]
         error = (found[is_finite].double() - wide).abs()
         size = max([each.double().abs().max().item() for each in (wide, grad) if each.numel()], default=0)
@@ -145,7 +147,7 @@ def test_a_backward_pass_changes_nothing_that_was_saved(reduction, filled_gradie
             torch.autograd.grad(result, x, grad)
 
 
-@pytest.mark.parametrize("reduction", ["max", "std", "var", "logsumexp"])
+@pytest.mark.parametrize("reduction", ["max", "prod", "std", "var", "logsumexp"])
 def test_tensors_that_a_hook_replaces_get_the_gradient_of_the_formula(reduction, filled_gradients):
     x = large_tensor(torch.float64)
     (expected,) = torch.autograd.grad(plait.reduce(x, "a (b 2) c -> a b c", reduction).sum(), x)
@@ -200,5 +202,3 @@ def test_explain_says_that_the_gradient_is_recorded():
         text = str(plait.explain("a (b 2) c -> a b c", large_tensor(), reduction=reduction))
         assert "by a compiled kernel, in one pass over memory" in text
         assert "recorded as one call of torch, with its gradient" in text
-    text = str(plait.explain("a (b 2) c -> a b c", large_tensor(), reduction="prod"))
-    assert "compiled kernel" not in text

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #if defined(__F16C__)
 #include <immintrin.h>
@@ -149,11 +150,14 @@ inline double exponential_in_range(double x) {
 
 // The same in single precision, between -87 and 0.
 inline float exponential_in_range(float x) {
-    const float LOG2_E = 1.44269504f, HIGH = 0x1.62e400p-1f, LOW = 0x1.7f7d1cp-20f;
-    const float SHIFT = 0x1.8p23f;
+    const float LOG2_E = 1.44269504f, SHIFT = 0x1.8p23f;
     const float shifted = x * LOG2_E + SHIFT;
     const float n = shifted - SHIFT;
-    const float r = (x - n * HIGH) - n * LOW;
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    const float r = x - n * 0x1.62e430p-1f;  // the product is not rounded
+#else
+    const float r = (x - n * 0x1.62e400p-1f) - n * 0x1.7f7d1cp-20f;
+#endif
     float series = 0x1.6a23d0p-10f;  // of least greatest relative error, 4e-9
     series = series * r + 0x1.123a20p-7f;
     series = series * r + 0x1.5558f2p-5f;
@@ -174,10 +178,12 @@ inline T exponential(T x) {
     return zero_unless(!(x < least_exponent(T())), exponential_in_range(x));
 }
 
-// The same, but 0 for 0 and for NaN.
+// The same, but 0 for 0 and for NaN. The bits of negative numbers, as integers without a sign, follow each other from -0 on.
 template <class T>
 inline T exponential_below_zero(T x) {
-    return zero_unless((x < 0) & (x >= least_exponent(T())), exponential_in_range(x));
+    typedef typename std::conditional<sizeof(T) == 4, uint32_t, uint64_t>::type Bits;
+    const Bits first = bit_cast<Bits>(T(-0.0)) + 1, last = bit_cast<Bits>(least_exponent(T()));
+    return zero_unless(bit_cast<Bits>(x) - first <= last - first, exponential_in_range(x));
 }
 
 // The natural logarithm of a finite number that is at least 1, by the series of the inverse hyperbolic tangent.

@@ -25,7 +25,7 @@ constexpr int size_of() {
 }
 
 // A gradient has up to two numbers for each result, a and b, from which and from an element the gradient of the element
-// is computed, and one that is summed over the elements first.
+// is computed, and one that is summed over the elements first, for which 0 is not always the start.
 
 // The gradient of a mean: every element has the same share.
 template <class ElementType>
@@ -52,7 +52,9 @@ struct ExtremumGradient {
     static constexpr bool USES_SOURCE = true, USES_RESULT = true, SUM_USES_A = true;
 
     static void load(A &a, B &b, Value result, Value gradient, double) { a = result, b = gradient; }
+    static Sum start() { return 0; }
     static Sum add(A a, Sum count, Value value) { return count + (value == a ? 1 : 0); }
+    static Sum join(Sum count, Sum more) { return count + more; }
     // the number of equal elements is rounded to the element type, as in PyTorch
     static void finish(A &, B &b, Sum count, double) { b = b / Element::read(Element::write(static_cast<Value>(count))); }
     // a product by 0, as in PyTorch: it has the sign of the gradient, and is NaN if that is
@@ -74,9 +76,42 @@ struct VarianceGradient {
         if constexpr (ROOT) b = result == 0 ? 0.0 : factor / result;
         else b = 2.0 * factor;
     }
+    static Sum start() { return 0.0; }
     static Sum add(A, Sum sum, Value value) { return sum + value; }
+    static Sum join(Sum sum, Sum more) { return sum + more; }
     static void finish(A &a, B &, Sum sum, double elements) { a = sum / elements; }
     static Value of_element(A a, B b, Value value) { return static_cast<Value>((value - a) * b); }
+};
+
+// The product of the elements that are not 0, and how many are.
+struct Factors {
+    double product, zeros;
+};
+
+// The gradient of a product: the product of the other elements. It is a quotient unless an element is 0.
+template <class ElementType>
+struct ProductGradient {
+    typedef ElementType Element;
+    typedef typename Element::Value Value;
+    typedef double A;
+    typedef Value B;
+    typedef Factors Sum;
+    static constexpr bool USES_SOURCE = true, USES_RESULT = false, SUM_USES_A = false;
+
+    static void load(A &, B &b, Value, Value gradient, double) { b = gradient; }
+    static Sum start() { return {1.0, 0.0}; }
+    static Sum add(A, Sum sum, Value value) {
+        return {sum.product * (value == 0 ? Value(1) : value), sum.zeros + (value == 0 ? Value(1) : Value(0))};
+    }
+    static Sum join(Sum sum, Sum more) { return {sum.product * more.product, sum.zeros + more.zeros}; }
+    // the elements that are not 0 are divided by, or multiplied by 0
+    static void finish(A &a, B &b, Sum sum, double) {
+        a = sum.product * b * (sum.zeros > 1 ? 0.0 : 1.0);
+        b = sum.zeros > 0 ? Value(1) : Value(0);
+    }
+    static Value of_element(A a, B has_zero, Value value) {
+        return static_cast<Value>(value == 0 ? a : has_zero == 0 ? a / value : a * 0.0);
+    }
 };
 
 // The gradient of a logarithm of a sum of exponentials: the exponentials of the distances to it.
@@ -134,9 +169,9 @@ struct LoopsOfGradient {
     static constexpr int64_t SIZE = sizeof(Stored);
     static constexpr bool HAS_SUM = !std::is_same<Sum, Nothing>::value;
 
-    static A *a_of(Accumulators accumulators) { return reinterpret_cast<A *>(accumulators.plane[0]); }
-    static B *b_of(Accumulators accumulators) { return reinterpret_cast<B *>(accumulators.plane[1]); }
-    static Sum *sum_of(Accumulators accumulators) { return reinterpret_cast<Sum *>(accumulators.plane[2]); }
+    static A *a_of(const Accumulators &accumulators) { return reinterpret_cast<A *>(accumulators.plane[0]); }
+    static B *b_of(const Accumulators &accumulators) { return reinterpret_cast<B *>(accumulators.plane[1]); }
+    static Sum *sum_of(const Accumulators &accumulators) { return reinterpret_cast<Sum *>(accumulators.plane[2]); }
 
     // A number that is not used is not read: there may be none.
     static B number_of(const B *b, int64_t i) {
@@ -149,7 +184,7 @@ struct LoopsOfGradient {
     }
     static Stored load_stored(const char *address) { return plait::PLAIT_INSTRUCTION_SET::load<Stored>(address); }
 
-    static void load(Accumulators accumulators, int64_t count, double elements, Operand result, Operand gradient) {
+    static void load(const Accumulators &accumulators, int64_t count, double elements, Operand result, Operand gradient) {
         A *__restrict a = a_of(accumulators);
         B *__restrict b = b_of(accumulators);
         const auto load_one = [=](int64_t i, int64_t result_stride, int64_t gradient_stride) {
@@ -168,10 +203,11 @@ struct LoopsOfGradient {
         }
         for (int64_t i = 0; i < count; ++i) load_one(i, result.stride, gradient.stride);
     }
-    static void start_sums(Accumulators accumulators, int64_t count) {
-        std::memset(accumulators.plane[2], 0, sizeof(Sum) * count);
+    static void start_sums(const Accumulators &accumulators, int64_t count) {
+        Sum *sums = sum_of(accumulators);
+        for (int64_t i = 0; i < count; ++i) sums[i] = Gradient::start();
     }
-    static void add(Accumulators accumulators, const Rows &rows) {
+    static void add(const Accumulators &accumulators, const Rows &rows) {
         const A *__restrict a = a_of(accumulators);
         Sum *__restrict sums = sum_of(accumulators);
         const int64_t length = rows.length, stride = rows.stride;
@@ -190,18 +226,18 @@ struct LoopsOfGradient {
             }
         }
     }
-    static void merge(Accumulators accumulators, Accumulators others, int64_t count) {
+    static void merge(const Accumulators &accumulators, const Accumulators &others, int64_t count) {
         Sum *__restrict sums = sum_of(accumulators);
         const Sum *__restrict more = sum_of(others);
-        for (int64_t i = 0; i < count; ++i) sums[i] += more[i];
+        for (int64_t i = 0; i < count; ++i) sums[i] = Gradient::join(sums[i], more[i]);
     }
-    static void join(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner) {
+    static void join(const Accumulators &accumulators, int64_t outer, int64_t width, int64_t inner) {
         Sum *__restrict sums = sum_of(accumulators);
         join_middle(
-            outer, width, inner, [=](int64_t i) { return sums[i]; }, [](Sum sum, Sum more) { return sum + more; },
+            outer, width, inner, [=](int64_t i) { return sums[i]; }, Gradient::join,
             [=](int64_t i, Sum sum) { sums[i] = sum; });
     }
-    static void finish(Accumulators accumulators, int64_t count, double elements) {
+    static void finish(const Accumulators &accumulators, int64_t count, double elements) {
         A *__restrict a = a_of(accumulators);
         B *__restrict b = b_of(accumulators);
         const Sum *__restrict sums = sum_of(accumulators);
@@ -214,7 +250,7 @@ struct LoopsOfGradient {
             b[i] = second;
         }
     }
-    static void write_rows(Accumulators accumulators, const Rows &rows) {
+    static void write_rows(const Accumulators &accumulators, const Rows &rows) {
         const A *__restrict a = a_of(accumulators);
         const B *__restrict b = b_of(accumulators);
         const int64_t length = rows.length, stride = rows.stride, out_stride = rows.out_stride;
@@ -241,7 +277,7 @@ struct LoopsOfGradient {
         operation.sizes[1] = size_of<B>();
         operation.sizes[2] = size_of<Sum>();
         operation.in_size = operation.out_size = SIZE;
-        operation.max_width = operation.rows_at_once = 1;
+        operation.max_width = 1;
         operation.load = load;
         operation.repeat = repeat;
         operation.uses_source = Gradient::USES_SOURCE;
@@ -249,10 +285,7 @@ struct LoopsOfGradient {
         operation.write_rows = write_rows;
         if constexpr (HAS_SUM) {
             operation.sums_use_result = Gradient::SUM_USES_A;
-            operation.pivot_is_approximate = true;
-            operation.start_second = start_sums;
-            operation.add_second = add;
-            operation.join_second = join;
+            operation.pass = {start_sums, add, nullptr, join};
             operation.merge = merge;
             operation.make_pivots = finish;
         }
@@ -275,6 +308,7 @@ const Operation *find_for(int operation) {
         case PLAIT_VAR: return gradient<VarianceGradient<Element, false>>();
         case PLAIT_STD: return gradient<VarianceGradient<Element, true>>();
         case PLAIT_LOGSUMEXP: return gradient<LogSumExpGradient<Element>>();
+        case PLAIT_PROD: return gradient<ProductGradient<Element>>();
         default: return nullptr;
     }
 }

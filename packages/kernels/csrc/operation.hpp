@@ -8,6 +8,7 @@ namespace plait {
 constexpr int PLANES = 3;
 
 constexpr int64_t BLOCK = 64;  // accumulators of a row that has one result
+constexpr int64_t MIN_BYTES_OF_LONG_ROW = 1 << 13;
 
 // Accumulators of many results: accumulator `i` is element `i` of each plane that an operation uses.
 struct Accumulators {
@@ -20,9 +21,11 @@ struct Accumulators {
     }
 };
 
-// Rows of the source: `count` rows, `step` bytes apart, each of `length` windows of `width` elements, `stride` bytes
-// apart. The elements of window `i` of every row belong to accumulator `i`. Most operations only have windows of 1. Only argmin and argmax look at the indices: that of element `i` of row `k` is
-// `index + offsets[i] + k * step_weight`. Only softmax looks at the result, which has a place for each element.
+// Rows of the source: `count` rows, at least one, `step` bytes apart, each of `length` windows of `width` elements,
+// `stride` bytes apart. The elements of window `i` of every row belong to accumulator `i`. Most operations only have
+// windows of 1. Only argmin and argmax look at the indices: that of element `i` of row `k` is
+// `index + offsets[i] + k * step_weight`. Only softmax looks at the result, which has a place for each element. Rows of
+// the same layout will be read next at `ahead`, unless it is null.
 struct Rows {
     const char *data;
     int64_t count, step;
@@ -31,11 +34,13 @@ struct Rows {
     const int64_t *offsets;
     char *out;
     int64_t out_step, out_stride;
+    const char *ahead;
 
-    // Whether rows of elements of `size` bytes are so far apart that four are read at once, which loads and stores the
-    // accumulators less often. Rows that follow each other are read in order, because the processor fetches them ahead.
+    // Whether rows of elements of `size` bytes are so long, or so far apart, that four are read at once, which loads and
+    // stores the accumulators less often. Short rows that follow each other are read in order, because the processor
+    // fetches them ahead.
     bool are_apart(int64_t size) const {
-        return stride == size && width == 1 && length != BLOCK && (step < 0 || step > 2 * length * size);
+        return step < 0 || step > 2 * length * size || length * size >= MIN_BYTES_OF_LONG_ROW;
     }
 };
 
@@ -45,48 +50,50 @@ struct Operand {
     int64_t stride;
 };
 
-// A reduction of one element type. Some have a pivot for each result, which a first pass finds: a number near the mean
-// for a variance, and the greatest element for logsumexp. The second pass sums what depends on the pivot.
+// The functions that add elements to accumulators.
+struct Pass {
+    // Makes accumulators of no elements.
+    void (*start)(const Accumulators &accumulators, int64_t count);
+    // Adds the elements of rows to their accumulators.
+    void (*add)(const Accumulators &accumulators, const Rows &rows);
+    // Makes accumulators of the elements of rows.
+    void (*set)(const Accumulators &accumulators, const Rows &rows);
+    // Reduces the middle dimension of accumulators of the shape (outer, width, inner), in place.
+    void (*join)(const Accumulators &accumulators, int64_t outer, int64_t width, int64_t inner);
+};
+
+// A reduction of one element type. Some have a pivot for each result, in plane 0, which a first pass finds: a number near
+// the mean for a variance, and the greatest element for logsumexp. The other pass sums what depends on the pivot.
 struct Operation {
     int sizes[PLANES];  // bytes of an element of each plane; 0: the plane is not used
     int64_t in_size, out_size;
     int64_t max_width;      // of windows
-    int64_t rows_at_once;   // of rows that are apart
+    bool reads_in_strips;   // whether some rows of several results are read in strips
 
-    // Makes accumulators of no elements.
-    void (*start)(Accumulators accumulators, int64_t count);
-    // Adds the elements of rows to their accumulators.
-    void (*add)(Accumulators accumulators, const Rows &rows);
-    // Makes accumulators of the elements of one row, or of `rows_at_once` rows that are apart.
-    void (*set)(Accumulators accumulators, const Rows &row);
-    // Adds accumulator `i` of `others` to accumulator `i`.
-    void (*merge)(Accumulators accumulators, Accumulators others, int64_t count);
-    // Reduces the middle dimension of accumulators of the shape (outer, width, inner), in place.
-    void (*join)(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner);
+    Pass pass;
+    // Adds accumulator `i` of `others` to accumulator `i`; null with a pivot.
+    void (*merge)(const Accumulators &accumulators, const Accumulators &others, int64_t count);
     // Whether one of the accumulators, which belong to one result, decides the result; null if none ever does.
-    bool (*is_final)(Accumulators accumulators, int64_t count);
+    bool (*is_final)(const Accumulators &accumulators, int64_t count);
     // Writes the results of `count` accumulators to `out`, `stride` bytes apart; `elements` were added to each.
-    void (*write)(Accumulators accumulators, int64_t count, double elements, char *out, int64_t stride);
+    void (*write)(const Accumulators &accumulators, int64_t count, double elements, char *out, int64_t stride);
 
-    // Only with a pivot, which is in plane 0. Whether any element near the others serves, so that the first pass may
-    // read a few elements alone; otherwise it reads all.
+    // Only with a pivot. Whether any element near the others serves, so that the first pass may read a few elements
+    // alone; otherwise it reads all.
     bool pivot_is_approximate;
+    Pass pivot_pass;
     // Turns the results of the first pass, over `elements` elements each, into pivots.
-    void (*make_pivots)(Accumulators accumulators, int64_t count, double elements);
-    // As above, for the second pass: all planes but the first.
-    void (*start_second)(Accumulators accumulators, int64_t count);
-    void (*add_second)(Accumulators accumulators, const Rows &rows);
-    void (*join_second)(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner);
+    void (*make_pivots)(const Accumulators &accumulators, int64_t count, double elements);
     // Adds the accumulators of other elements, which have pivots of their own.
-    void (*combine)(Accumulators accumulators, Accumulators others, int64_t count, double other_elements);
+    void (*combine)(const Accumulators &accumulators, const Accumulators &others, int64_t count, double other_elements);
 
     // Only for softmax and gradients: writes what becomes of the elements of rows, for the finished accumulators of their
     // results.
-    void (*write_rows)(Accumulators accumulators, const Rows &rows);
+    void (*write_rows)(const Accumulators &accumulators, const Rows &rows);
 
     // Only for gradients, whose planes are first made of `count` results and of their gradients. Plane 2 is a sum over
-    // the elements; if there is one, it is added by `add_second`, and `make_pivots` completes the other planes by it.
-    void (*load)(Accumulators accumulators, int64_t count, double elements, Operand result, Operand gradient) = nullptr;
+    // the elements; if there is one, it is added by `pass`, and `make_pivots` completes the other planes by it.
+    void (*load)(const Accumulators &accumulators, int64_t count, double elements, Operand result, Operand gradient) = nullptr;
     // Repeats numbers of `size` bytes and of the shape (outer, inner) to the shape (outer, width, inner).
     void (*repeat)(int size, char *to, const char *from, int64_t outer, int64_t width, int64_t inner) = nullptr;
     bool uses_source = true;       // whether it reads the elements of the source

@@ -14,6 +14,9 @@ namespace plait {
 namespace PLAIT_INSTRUCTION_SET {
 namespace {
 
+constexpr int64_t STRIP = 32;  // elements of a row whose accumulators stay in registers
+constexpr int64_t FOUR = 4;    // rows that are read at once
+
 template <class Stored>
 inline Stored load(const char *address) {
     Stored stored;
@@ -29,12 +32,12 @@ struct Numbers {
     C c;
 };
 
-// Copies of `BLOCK` accumulators, which the compiler keeps in registers.
-template <class State>
+// Copies of `COUNT` accumulators, which the compiler keeps in registers.
+template <class State, int64_t COUNT>
 class Block;
 
-template <class A, class B, class C>
-class Block<Numbers<A, B, C>> {
+template <class A, class B, class C, int64_t COUNT>
+class Block<Numbers<A, B, C>, COUNT> {
 public:
     Numbers<A, B, C> operator[](int64_t i) const { return {a_[i], b_[i], c_[i]}; }
     void set(int64_t i, Numbers<A, B, C> state) {
@@ -44,23 +47,85 @@ public:
     }
 
 private:
-    A a_[BLOCK];
-    B b_[BLOCK];
-    C c_[BLOCK];
+    A a_[COUNT];
+    B b_[COUNT];
+    C c_[COUNT];
 };
 
-// When four rows are added at once, which loads and stores the accumulators less often.
-enum FourRows { NEVER, IF_APART, ALWAYS };
+// Fetches the rows that are read next, in the order of the memory, while others are computed in another order: processors
+// only fetch by themselves what is read in order.
+class Ahead {
+public:
+    Ahead(const Rows &rows, int64_t size) : row_(rows.ahead), step_(rows.step), bytes_(rows.length * size) {}
+
+    void fetch(int64_t bytes) {
+        if (!row_) return;
+        for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(row_ + done_ + line, 0, 2);
+        done_ += bytes;
+        if (done_ < bytes_) return;
+        done_ = 0;
+        row_ += step_;
+    }
+
+private:
+    const char *row_;
+    const int64_t step_, bytes_;
+    int64_t done_ = 0;
+};
+
+// Adds `COUNT` elements of each row, from element `first` on, with accumulators in registers.
+template <class Element, int64_t COUNT, bool ADDS_FOUR, class States, class Function, class AddFour>
+inline void add_strip(const Rows &rows, int64_t first, States states, Function function, AddFour add_four, Ahead &ahead) {
+    typedef typename Element::Stored Stored;
+    typedef typename Element::Value Value;
+    constexpr int64_t SIZE = sizeof(Stored);
+    Block<decltype(states.get(0)), COUNT> block;
+    for (int64_t i = 0; i < COUNT; ++i) block.set(i, states.get(first + i));
+    const char *__restrict data = rows.data + first * SIZE;
+    const int64_t step = rows.step;
+    Value values[FOUR][COUNT];  // of elements that are not read where they are used
+    const auto convert = [&](int64_t j) {
+        if constexpr (Element::CONVERTS_BLOCKS) Element::convert(data + j * step, values[j], COUNT);
+    };
+    const auto value = [&](int64_t j, int64_t i) {
+        if constexpr (Element::CONVERTS_BLOCKS) return values[j][i];
+        else return Element::read(load<Stored>(data + j * step + i * SIZE));
+    };
+    int64_t k = 0;
+    for (; ADDS_FOUR && k + FOUR <= rows.count; k += FOUR, data += FOUR * step) {
+        ahead.fetch(FOUR * COUNT * SIZE);
+        for (int64_t j = 0; j < FOUR; ++j) convert(j);
+        PLAIT_VECTORIZE
+        for (int64_t i = 0; i < COUNT; ++i) {
+            block.set(i, add_four(block[i], value(0, i), value(1, i), value(2, i), value(3, i), first + i, k));
+        }
+    }
+    for (; k < rows.count; ++k, data += step) {
+        ahead.fetch(COUNT * SIZE);
+        convert(0);
+        PLAIT_VECTORIZE
+        for (int64_t i = 0; i < COUNT; ++i) block.set(i, function(block[i], value(0, i), first + i, k));
+    }
+    for (int64_t i = 0; i < COUNT; ++i) states.set(first + i, block[i]);
+}
+
+// Which rows are read in strips.
+enum Strips { NO_ROWS, SHORT_ROWS, ALL_ROWS };
+
+template <Strips STRIPS>
+inline bool in_strips(const Rows &rows, int64_t size) {
+    return rows.count >= FOUR && (STRIPS == ALL_ROWS || (STRIPS == SHORT_ROWS && !rows.are_apart(size)));
+}
 
 // For each accumulator `i` of rows: `state = states.get(i)`, then `state = function(state, value, i, k)` for its elements
-// in the rows `k`, then `states.set(i, state)`. Windows have one element. `add_four(state, values, i, k)` adds the elements of four
-// rows from `k` on.
-template <class Element, FourRows WHEN, class States, class Function, class AddFour>
+// in the rows `k`, then `states.set(i, state)`, for `rows_at_once` rows after the other. Windows have one element.
+// `add_four(state, values, i, k)` adds the elements of four rows from `k` on.
+template <class Element, Strips STRIPS, bool ADDS_FOUR, class States, class Function, class AddFour>
 inline void for_each_value(const Rows &rows, States states, Function function, AddFour add_four) {
     typedef typename Element::Stored Stored;
     constexpr int64_t SIZE = sizeof(Stored);
     const int64_t length = rows.length, stride = rows.stride, step = rows.step;
-    int64_t k = 0;
+    int64_t first = 0, k = 0;
     if (stride != SIZE) {
         for (; k < rows.count; ++k) {
             const char *data = rows.data + k * step;
@@ -70,79 +135,47 @@ inline void for_each_value(const Rows &rows, States states, Function function, A
         }
         return;
     }
+    Ahead ahead(rows, SIZE);
+    if (length == BLOCK) return add_strip<Element, BLOCK, ADDS_FOUR>(rows, 0, states, function, add_four, ahead);
+    if (in_strips<STRIPS>(rows, SIZE)) {
+        for (; first + STRIP <= length; first += STRIP) {
+            add_strip<Element, STRIP, ADDS_FOUR>(rows, first, states, function, add_four, ahead);
+        }
+        if (first == length) return;
+    }
     if constexpr (Element::CONVERTS_BLOCKS) {
         for (; k < rows.count; ++k) {
-            for (int64_t first = 0; first < length; first += BLOCK) {
+            for (int64_t start = first; start < length; start += BLOCK) {
                 typename Element::Value values[BLOCK];
-                const int64_t count = length - first < BLOCK ? length - first : BLOCK;
-                Element::convert(rows.data + k * step + first * SIZE, values, count);
+                const int64_t count = length - start < BLOCK ? length - start : BLOCK;
+                Element::convert(rows.data + k * step + start * SIZE, values, count);
                 PLAIT_VECTORIZE
-                for (int64_t i = 0; i < count; ++i) states.set(first + i, function(states.get(first + i), values[i], first + i, k));
+                for (int64_t i = 0; i < count; ++i) {
+                    states.set(start + i, function(states.get(start + i), values[i], start + i, k));
+                }
             }
         }
         return;
     }
-    if (length == BLOCK) {
-        Block<decltype(states.get(0))> block;
-        for (int64_t i = 0; i < BLOCK; ++i) block.set(i, states.get(i));
-        for (; k < rows.count; ++k) {
-            const char *__restrict data = rows.data + k * step;
+    const auto read = [](const char *address) { return Element::read(load<Stored>(address)); };
+    if constexpr (STRIPS != ALL_ROWS) {
+        for (const bool are_apart = rows.are_apart(SIZE); are_apart && k + FOUR <= rows.count; k += FOUR) {
+            const char *__restrict one = rows.data + k * step;
+            const char *__restrict two = one + step;
+            const char *__restrict three = two + step;
+            const char *__restrict four = three + step;
             PLAIT_VECTORIZE
-            for (int64_t i = 0; i < BLOCK; ++i) {
-                block.set(i, function(block[i], Element::read(load<Stored>(data + i * SIZE)), i, k));
+            for (int64_t i = 0; i < length; ++i) {
+                states.set(i, add_four(states.get(i), read(one + i * SIZE), read(two + i * SIZE), read(three + i * SIZE),
+                                       read(four + i * SIZE), i, k));
             }
-        }
-        for (int64_t i = 0; i < BLOCK; ++i) states.set(i, block[i]);
-        return;
-    }
-    const bool four_rows = WHEN == ALWAYS || (WHEN == IF_APART && rows.are_apart(SIZE));
-    for (; four_rows && k + 4 <= rows.count; k += 4) {
-        const char *__restrict first = rows.data + k * step;
-        const char *__restrict second = first + step;
-        const char *__restrict third = second + step;
-        const char *__restrict fourth = third + step;
-        PLAIT_VECTORIZE
-        for (int64_t i = 0; i < length; ++i) {
-            states.set(i, add_four(states.get(i), Element::read(load<Stored>(first + i * SIZE)),
-                            Element::read(load<Stored>(second + i * SIZE)),
-                            Element::read(load<Stored>(third + i * SIZE)),
-                            Element::read(load<Stored>(fourth + i * SIZE)), i, k));
         }
     }
     for (; k < rows.count; ++k) {
         const char *__restrict data = rows.data + k * step;
         PLAIT_VECTORIZE
-        for (int64_t i = 0; i < length; ++i) {
-            states.set(i, function(states.get(i), Element::read(load<Stored>(data + i * SIZE)), i, k));
-        }
+        for (int64_t i = first; i < length; ++i) states.set(i, function(states.get(i), read(data + i * SIZE), i, k));
     }
-}
-
-// The same for rows of `BLOCK` elements, where the function gets sums of elements in a few rows.
-template <class Element, class States, class Function>
-inline void for_each_sum(const Rows &rows, States states, Function function) {
-    typedef typename Element::Value Value;
-    constexpr int64_t SIZE = sizeof(typename Element::Stored), MAX_ROWS = 16;
-    Block<decltype(states.get(0))> block;
-    for (int64_t i = 0; i < BLOCK; ++i) block.set(i, states.get(i));
-    for (int64_t first = 0; first < rows.count; first += MAX_ROWS) {
-        const int64_t last = first + MAX_ROWS < rows.count ? first + MAX_ROWS : rows.count;
-        Value sums[BLOCK] = {};
-        for (int64_t k = first; k < last; ++k) {
-            const char *__restrict data = rows.data + k * rows.step;
-            if constexpr (Element::CONVERTS_BLOCKS) {
-                Value values[BLOCK];
-                Element::convert(data, values, BLOCK);
-                for (int64_t i = 0; i < BLOCK; ++i) sums[i] += values[i];
-            } else {
-                for (int64_t i = 0; i < BLOCK; ++i) {
-                    sums[i] += Element::read(load<typename Element::Stored>(data + i * SIZE));
-                }
-            }
-        }
-        for (int64_t i = 0; i < BLOCK; ++i) block.set(i, function(block[i], sums[i], i, first));
-    }
-    for (int64_t i = 0; i < BLOCK; ++i) states.set(i, block[i]);
 }
 
 // Returns `state` after `state = function(state, j)` for each `j` below `COUNT`, without a loop, which would keep the
@@ -178,16 +211,16 @@ inline void for_each_window(const Rows &rows, States states, Function function) 
     }
 }
 
-
-// The planes of accumulators with such numbers.
-template <class A, class B = Nothing, class C = Nothing>
-class Planes {
+// The planes of accumulators with such numbers. With a pivot, the first number was found before, and does not change.
+template <bool PIVOT, class A, class B = Nothing, class C = Nothing>
+class PlanesOf {
 public:
+    static constexpr bool HAS_PIVOT = PIVOT;
     typedef Numbers<A, B, C> State;
     static constexpr bool HAS_B = !std::is_same<B, Nothing>::value, HAS_C = !std::is_same<C, Nothing>::value;
     static constexpr int SIZES[PLANES] = {sizeof(A), HAS_B ? sizeof(B) : 0, HAS_C ? sizeof(C) : 0};
 
-    explicit Planes(const Accumulators &accumulators)
+    explicit PlanesOf(const Accumulators &accumulators)
         : a_(reinterpret_cast<A *>(accumulators.plane[0])),
           b_(reinterpret_cast<B *>(accumulators.plane[1])),
           c_(reinterpret_cast<C *>(accumulators.plane[2])) {}
@@ -199,20 +232,29 @@ public:
         if constexpr (HAS_C) state.c = c_[i];
         return state;
     }
-    void set(int64_t i, State state) const {
-        a_[i] = state.a;
-        set_without_pivot(i, state);
+    // The state of an accumulator of no elements.
+    State started(int64_t i, State state) const {
+        if constexpr (HAS_PIVOT) state.a = a_[i];
+        return state;
     }
-    void set_without_pivot(int64_t i, State state) const {
+    void set(int64_t i, State state) const {
+        if constexpr (!HAS_PIVOT) a_[i] = state.a;
         if constexpr (HAS_B) b_[i] = state.b;
         if constexpr (HAS_C) c_[i] = state.c;
     }
+    void set_pivot(int64_t i, A pivot) const { a_[i] = pivot; }
 
 private:
     A *__restrict a_;
     B *__restrict b_;
     C *__restrict c_;
 };
+
+template <class A, class B = Nothing, class C = Nothing>
+using Planes = PlanesOf<false, A, B, C>;
+
+template <class A, class B = Nothing, class C = Nothing>
+using PlanesWithPivot = PlanesOf<true, A, B, C>;
 
 template <class T>
 inline bool is_nan(T value) {
@@ -229,15 +271,16 @@ constexpr T greatest() {
     return std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
 }
 
-// The extremum of two values: the second one if it is better, or NaN.
+// The extremum of two values: the second one if it is better, or NaN. Compilers know the inner choice as an instruction.
 template <bool MAX, class T>
 inline T extremum(T value, T other) {
-    return (MAX ? other > value : other < value) | (other != other) ? other : value;
+    const T better = (MAX ? other > value : other < value) ? other : value;
+    return other != other ? other : better;
 }
 
 template <class ElementType, bool MAX>
 struct Extremum {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true, ADDS_SUMS = false, HAS_FINAL_STATE = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true, ADDS_FOUR = false, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef typename Element::Stored Result;
@@ -253,7 +296,7 @@ struct Extremum {
 // The value, and the index at which it is first in row-major order; the first NaN, if there is one.
 template <class ElementType, bool MAX>
 struct IndexOfExtremum {
-    static constexpr bool USES_INDEX = true, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
+    static constexpr bool USES_INDEX = true, TAKES_WINDOWS = false, ADDS_FOUR = false, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef int64_t Result;
@@ -278,7 +321,7 @@ struct IndexOfExtremum {
 template <class ElementType, class Total, bool MEAN>
 struct Sum {
     static constexpr bool IS_NARROW = !std::is_same<typename ElementType::Stored, typename ElementType::Value>::value;
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true, ADDS_SUMS = IS_NARROW, HAS_FINAL_STATE = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = true, ADDS_FOUR = IS_NARROW, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     static constexpr bool IS_INTEGER = std::numeric_limits<Total>::is_integer;
@@ -288,6 +331,9 @@ struct Sum {
 
     static State start() { return {0, {}, {}}; }
     static State add(State state, Value value, int64_t) { return {state.a + static_cast<Total>(value), {}, {}}; }
+    static State add_four(State state, Value one, Value two, Value three, Value four) {
+        return add(state, (one + two) + (three + four), 0);
+    }
     static State join(State state, State other) { return {state.a + other.a, {}, {}}; }
     static Result result(State state, double elements) {
         if constexpr (IS_INTEGER) return state.a;
@@ -298,7 +344,7 @@ struct Sum {
 // Sums of double precision, which no type is wider than: the rounding errors are summed as well.
 template <bool MEAN>
 struct CompensatedSum {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_FOUR = false, HAS_FINAL_STATE = false;
     typedef Plain<double> Element;
     typedef double Value;
     typedef double Result;
@@ -322,7 +368,7 @@ struct CompensatedSum {
 
 template <class ElementType, class Total>
 struct Product {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_FOUR = false, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     static constexpr bool IS_INTEGER = std::numeric_limits<Total>::is_integer;
@@ -341,7 +387,7 @@ struct Product {
 
 template <class T>
 struct ComplexProduct {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_FOUR = false, HAS_FINAL_STATE = false;
     typedef Plain<Complex<T>> Element;
     typedef Complex<T> Value;
     typedef Complex<T> Result;
@@ -367,7 +413,7 @@ inline uint8_t is_true(Complex<T> value) {
 
 template <class ElementType, bool ANY>
 struct Truth {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = true;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_FOUR = false, HAS_FINAL_STATE = true;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef uint8_t Result;
@@ -383,35 +429,37 @@ struct Truth {
     static Result result(State state, double) { return state.a; }
 };
 
-// With a pivot near the mean: the sums of the distances to it (b) and of their squares (c). In double precision the
-// pivot may be any mixture of elements: the relative error is at most about the number of elements times 1e-16.
+// The sums of the distances to a pivot near the mean (b) and of their squares (c). In double precision the pivot may be
+// any mixture of elements: the relative error is at most about the number of elements times 1e-16.
 template <class ElementType, bool ROOT>
 struct Variance {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_FOUR = false, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef typename Element::Stored Result;
     typedef Numbers<double, double, double> State;
-    typedef Planes<double, double, double> Memory;
+    typedef PlanesWithPivot<double, double, double> Memory;
+    typedef Sum<Element, double, true> Pivot;
     static constexpr bool PIVOT_IS_APPROXIMATE = true;
 
+    // A product by the reciprocal is faster, and accurate enough where the result is rounded to fewer bits.
+    static double mean(double sum, double elements) {
+        return sizeof(Value) < sizeof(double) ? sum * (1.0 / elements) : sum / elements;
+    }
+    static double make_pivot(double sum, double elements) { return mean(sum, elements); }
     static State start() { return {0.0, 0.0, 0.0}; }
-    static State add(State state, Value value, int64_t) { return {state.a + value, state.b, state.c}; }
-    static State join(State state, State other) { return {state.a + other.a, state.b, state.c}; }
-    static State make_pivot(State state, double elements) { return {state.a / elements, state.b, state.c}; }
-    static State start_second(State state) { return {state.a, 0.0, 0.0}; }
-    static State add_second(State state, Value value) {
+    static State add(State state, Value value, int64_t) {
         const double distance = value - state.a;
         return {state.a, state.b + distance, state.c + distance * distance};
     }
-    static State join_second(State state, State other) { return {state.a, state.b + other.b, state.c + other.c}; }
+    static State join(State state, State other) { return {state.a, state.b + other.b, state.c + other.c}; }
     static State combine(State state, State other, double other_elements) {
         const double shift = other.a - state.a;
         return {state.a, state.b + other.b + other_elements * shift,
                 state.c + other.c + shift * (2.0 * other.b + other_elements * shift)};
     }
     static Result result(State state, double elements) {
-        const double shift = state.b / elements, variance = state.c / elements - shift * shift;
+        const double shift = mean(state.b, elements), variance = mean(state.c, elements) - shift * shift;
         const double positive = variance < 0.0 ? 0.0 : variance;
         return Element::write(static_cast<Value>(ROOT ? __builtin_sqrt(positive) : positive));
     }
@@ -421,29 +469,33 @@ struct Variance {
 // from how many are equal to it (c), since it may be lost in the sum of both.
 template <class ElementType>
 struct LogSumExp {
-    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_SUMS = false, HAS_FINAL_STATE = false;
+    static constexpr bool USES_INDEX = false, TAKES_WINDOWS = false, ADDS_FOUR = true, HAS_FINAL_STATE = false;
     typedef ElementType Element;
     typedef typename Element::Value Value;
     typedef typename Element::Stored Result;
     typedef Numbers<Value, double, Value> State;
-    typedef Planes<Value, double, Value> Memory;
+    typedef PlanesWithPivot<Value, double, Value> Memory;
+    typedef Extremum<Element, true> Pivot;
     static constexpr bool PIVOT_IS_APPROXIMATE = false;
 
-    static State start() { return {least<Value>(), 0.0, 0}; }
-    static State add(State state, Value value, int64_t) { return {extremum<true>(state.a, value), state.b, state.c}; }
-    static State join(State state, State other) { return {extremum<true>(state.a, other.a), state.b, state.c}; }
-    static State make_pivot(State state, double) { return state; }
-    static State start_second(State state) { return {state.a, 0.0, 0}; }
-    static State add_second(State state, Value value) {
-        const Value term = exponential_below_zero(value - state.a);  // 0 if both are the same infinity
-        return {state.a, state.b + term, state.c + (value == state.a ? Value(1) : Value(0))};
+    static Value make_pivot(Value greatest, double) { return greatest; }
+    static State start() { return {0, 0.0, 0}; }
+    static Value term(State state, Value value) { return exponential_below_zero(value - state.a); }
+    static Value is_pivot(State state, Value value) { return value == state.a ? Value(1) : Value(0); }
+    static State add(State state, Value value, int64_t) {
+        return {state.a, state.b + term(state, value), state.c + is_pivot(state, value)};
     }
-    static State join_second(State state, State other) { return {state.a, state.b + other.b, state.c + other.c}; }
+    static State add_four(State state, Value one, Value two, Value three, Value four) {
+        return {state.a, state.b + ((term(state, one) + term(state, two)) + (term(state, three) + term(state, four))),
+                state.c + ((is_pivot(state, one) + is_pivot(state, two)) + (is_pivot(state, three) + is_pivot(state, four)))};
+    }
+    static State join(State state, State other) { return {state.a, state.b + other.b, state.c + other.c}; }
     static State combine(State state, State other, double) {
-        if (is_nan(state.a) || is_nan(other.a)) return {state.a + other.a, 0.0, 0};
-        if (state.a == other.a) return join_second(state, other);
-        const State &more = state.a > other.a ? state : other, &less = state.a > other.a ? other : state;
-        return {more.a, more.b + (less.b + less.c) * exponential(less.a - more.a), more.c};
+        const Value greatest = extremum<true>(state.a, other.a);
+        const bool is_first = state.a == greatest, is_second = other.a == greatest;
+        const double first = is_first ? state.b : (state.b + state.c) * exponential(state.a - greatest);
+        const double second = is_second ? other.b : (other.b + other.c) * exponential(other.a - greatest);
+        return {greatest, first + second, (is_first ? state.c : Value(0)) + (is_second ? other.c : Value(0))};
     }
     static Result result(State state, double) {
         const double finite = state.a + logarithm_of_sum(state.c, state.b);
@@ -471,11 +523,8 @@ struct LogSoftmax : LogSumExp<ElementType> {
     }
 };
 
-// What becomes of accumulators: they are made anew, or changed, or changed but for the pivot.
-enum Change { SET, ADDED, ADDED_SECOND };
-
-// The accumulators of a reduction.
-template <class Reduction, Change CHANGE>
+// The accumulators of a reduction, of which those that are `NEW` have no elements yet.
+template <class Reduction, bool NEW>
 class States {
 public:
     typedef typename Reduction::State State;
@@ -483,13 +532,10 @@ public:
     explicit States(const Accumulators &accumulators) : memory_(accumulators) {}
 
     State get(int64_t i) const {
-        if constexpr (CHANGE == SET) return Reduction::start();
+        if constexpr (NEW) return memory_.started(i, Reduction::start());
         else return memory_[i];
     }
-    void set(int64_t i, State state) const {
-        if constexpr (CHANGE == ADDED_SECOND) memory_.set_without_pivot(i, state);
-        else memory_.set(i, state);
-    }
+    void set(int64_t i, State state) const { memory_.set(i, state); }
 
 private:
     typename Reduction::Memory memory_;
@@ -503,16 +549,17 @@ struct Loops {
     typedef typename Reduction::State State;
     typedef typename Reduction::Result Result;
     typedef typename Element::Value Value;
+    // Accumulators that are larger than elements would take longer to load and to store than these.
+    static constexpr bool ARE_WIDE = Memory::SIZES[0] > static_cast<int>(sizeof(typename Element::Stored));
+    static constexpr Strips STRIPS = Memory::HAS_PIVOT ? ALL_ROWS : ARE_WIDE ? SHORT_ROWS : NO_ROWS;
 
-    static void start(Accumulators accumulators, int64_t count) {
+    static void start(const Accumulators &accumulators, int64_t count) {
         const Memory memory(accumulators);
         for (int64_t i = 0; i < count; ++i) memory.set(i, Reduction::start());
     }
-    // Indices need too many registers.
-    static constexpr FourRows FOUR_ROWS = Reduction::USES_INDEX || Element::CONVERTS_BLOCKS ? NEVER : IF_APART;
-
-    template <class States>
-    static void add_to(States states, const Rows &rows) {
+    template <bool NEW>
+    static void add_to(const Accumulators &accumulators, const Rows &rows) {
+        const States<Reduction, NEW> states(accumulators);
         const int64_t *__restrict offsets = rows.offsets;
         const int64_t index = rows.index, step_weight = rows.step_weight;
         const auto function = [=](State state, Value value, int64_t i, int64_t k) {
@@ -527,36 +574,50 @@ struct Loops {
             if (rows.width == 3) return for_each_window<Element, 3>(rows, states, function);
             if (rows.width == 4) return for_each_window<Element, 4>(rows, states, function);
         }
-        if constexpr (Reduction::ADDS_SUMS) {
-            if (rows.length == BLOCK && rows.stride == sizeof(typename Element::Stored)) {
-                return for_each_sum<Element>(rows, states, function);
-            }
-        }
-        const auto add_four = [=](State state, Value one, Value two, Value three, Value four, int64_t i, int64_t k) {
-            if constexpr (Reduction::ADDS_SUMS) {
-                return function(state, (one + two) + (three + four), i, k);
-            } else {
-                return function(function(function(function(state, one, i, k), two, i, k + 1), three, i, k + 2), four, i,
-                                k + 3);
-            }
-        };
-        for_each_value<Element, FOUR_ROWS>(rows, states, function, add_four);
+        for_each_value<Element, STRIPS, Reduction::ADDS_FOUR>(
+            rows, states, function,
+            [=](State state, Value one, Value two, Value three, Value four, int64_t i, int64_t k) {
+                if constexpr (Reduction::ADDS_FOUR) {
+                    return Reduction::add_four(state, one, two, three, four);
+                } else {
+                    return function(function(function(function(state, one, i, k), two, i, k + 1), three, i, k + 2), four,
+                                    i, k + 3);
+                }
+            });
     }
-    static void add(Accumulators accumulators, const Rows &rows) { add_to(States<Reduction, ADDED>{accumulators}, rows); }
-    static void set(Accumulators accumulators, const Rows &rows) { add_to(States<Reduction, SET>{accumulators}, rows); }
-    static void merge(Accumulators accumulators, Accumulators others, int64_t count) {
+    static void add(const Accumulators &accumulators, const Rows &rows) { add_to<false>(accumulators, rows); }
+    // How many rows are added to an accumulator that is loaded and stored once.
+    static int64_t rows_at_once(const Rows &rows) {
+        constexpr int64_t SIZE = sizeof(typename Element::Stored);
+        if (rows.width > 1 || rows.stride != SIZE) return 1;
+        if (rows.length == BLOCK) return rows.count;
+        if (rows.count < FOUR) return 1;
+        if (in_strips<STRIPS>(rows, SIZE)) return rows.length % STRIP ? 1 : rows.count;
+        return rows.are_apart(SIZE) && !Element::CONVERTS_BLOCKS ? FOUR : 1;
+    }
+    static void set(const Accumulators &accumulators, const Rows &rows) {
+        Rows first = rows, others = rows;
+        first.count = rows_at_once(rows);
+        add_to<true>(accumulators, first);
+        others.count -= first.count;
+        if (others.count == 0) return;
+        others.data += first.count * rows.step;
+        others.index += first.count * rows.step_weight;
+        add(accumulators, others);
+    }
+    static void merge(const Accumulators &accumulators, const Accumulators &others, int64_t count) {
         const Memory memory(accumulators), other(others);
         PLAIT_VECTORIZE
         for (int64_t i = 0; i < count; ++i) memory.set(i, Reduction::join(memory[i], other[i]));
     }
-    static void join(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner) {
+    static void join(const Accumulators &accumulators, int64_t outer, int64_t width, int64_t inner) {
         const Memory memory(accumulators);
         join_middle(
             outer, width, inner, [=](int64_t i) { return memory[i]; },
             [](State state, State other) { return Reduction::join(state, other); },
             [=](int64_t i, State state) { memory.set(i, state); });
     }
-    static bool is_final(Accumulators accumulators, int64_t count) {
+    static bool is_final(const Accumulators &accumulators, int64_t count) {
         if constexpr (Reduction::HAS_FINAL_STATE) {
             const Memory memory(accumulators);
             for (int64_t i = 0; i < count; ++i) {
@@ -565,7 +626,7 @@ struct Loops {
         }
         return false;
     }
-    static void write(Accumulators accumulators, int64_t count, double elements, char *out, int64_t stride) {
+    static void write(const Accumulators &accumulators, int64_t count, double elements, char *out, int64_t stride) {
         const Memory memory(accumulators);
         constexpr int64_t SIZE = sizeof(Result);
         if (stride == SIZE) {
@@ -582,67 +643,48 @@ struct Loops {
         }
     }
 
-    static constexpr Operation one_pass() {
-        return {
-            {Memory::SIZES[0], Memory::SIZES[1], Memory::SIZES[2]},
-            sizeof(typename Element::Stored),
-            sizeof(Result),
-            Reduction::TAKES_WINDOWS ? 4 : 1,
-            FOUR_ROWS == NEVER ? 1 : 4,
-            start, add, set, merge, join, Reduction::HAS_FINAL_STATE ? is_final : nullptr, write,
-            false, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-        };
+    static constexpr Pass pass() { return {start, add, set, join}; }
+    static constexpr Operation operation() {
+        Operation operation{};
+        for (int i = 0; i < PLANES; ++i) operation.sizes[i] = Memory::SIZES[i];
+        operation.in_size = sizeof(typename Element::Stored);
+        operation.out_size = sizeof(Result);
+        operation.max_width = Reduction::TAKES_WINDOWS ? 4 : 1;
+        operation.reads_in_strips = STRIPS != NO_ROWS;
+        operation.pass = pass();
+        operation.merge = merge;
+        operation.is_final = Reduction::HAS_FINAL_STATE ? is_final : nullptr;
+        operation.write = write;
+        return operation;
     }
 };
 
 // The functions of an `Operation` for a reduction with a pivot.
 template <class Reduction>
 struct LoopsWithPivot : Loops<Reduction> {
-    typedef typename Reduction::Element Element;
     typedef typename Reduction::Memory Memory;
-    typedef typename Reduction::State State;
 
-    static void make_pivots(Accumulators accumulators, int64_t count, double elements) {
+    static void make_pivots(const Accumulators &accumulators, int64_t count, double elements) {
         const Memory memory(accumulators);
-        for (int64_t i = 0; i < count; ++i) memory.set(i, Reduction::make_pivot(memory[i], elements));
+        for (int64_t i = 0; i < count; ++i) memory.set_pivot(i, Reduction::make_pivot(memory[i].a, elements));
     }
-    static void start_second(Accumulators accumulators, int64_t count) {
-        const Memory memory(accumulators);
-        for (int64_t i = 0; i < count; ++i) memory.set_without_pivot(i, Reduction::start_second(memory[i]));
-    }
-    static void add_second(Accumulators accumulators, const Rows &rows) {
-        typedef typename Element::Value Value;
-        const auto add = [=](State state, Value value, int64_t, int64_t) { return Reduction::add_second(state, value); };
-        // rows that were read for an exact pivot are in the cache
-        for_each_value<Element, Reduction::PIVOT_IS_APPROXIMATE ? IF_APART : ALWAYS>(
-            rows, States<Reduction, ADDED_SECOND>{accumulators}, add,
-            [=](State state, Value one, Value two, Value three, Value four, int64_t i, int64_t k) {
-                return add(add(add(add(state, one, i, k), two, i, k), three, i, k), four, i, k);
-            });
-    }
-    static void join_second(Accumulators accumulators, int64_t outer, int64_t width, int64_t inner) {
-        const Memory memory(accumulators);
-        join_middle(
-            outer, width, inner, [=](int64_t i) { return memory[i]; },
-            [](State state, State other) { return Reduction::join_second(state, other); },
-            [=](int64_t i, State state) { memory.set(i, state); });
-    }
-    static void combine(Accumulators accumulators, Accumulators others, int64_t count, double other_elements) {
+    static void combine(const Accumulators &accumulators, const Accumulators &others, int64_t count, double other_elements) {
         const Memory memory(accumulators), other(others);
+        PLAIT_VECTORIZE
         for (int64_t i = 0; i < count; ++i) {
-            memory.set(i, Reduction::combine(memory[i], other[i], other_elements));
+            const typename Reduction::State state = Reduction::combine(memory[i], other[i], other_elements);
+            memory.set_pivot(i, state.a);
+            memory.set(i, state);
         }
     }
 
-    static constexpr Operation two_pass() {
-        Operation operation = Loops<Reduction>::one_pass();
-        operation.max_width = 1;
+    static constexpr Operation operation() {
+        Operation operation = Loops<Reduction>::operation();
+        operation.pivot_pass = Loops<typename Reduction::Pivot>::pass();
         operation.pivot_is_approximate = Reduction::PIVOT_IS_APPROXIMATE;
         operation.make_pivots = make_pivots;
-        operation.start_second = start_second;
-        operation.add_second = add_second;
-        operation.join_second = join_second;
         operation.combine = combine;
+        operation.merge = nullptr;
         return operation;
     }
 };
@@ -650,7 +692,7 @@ struct LoopsWithPivot : Loops<Reduction> {
 // The functions of an `Operation` whose result has every element.
 template <class Reduction>
 struct LoopsOfSoftmax : LoopsWithPivot<Reduction> {
-    static void write_rows(Accumulators accumulators, const Rows &rows) {
+    static void write_rows(const Accumulators &accumulators, const Rows &rows) {
         typedef typename Reduction::Element Element;
         typedef typename Element::Stored Stored;
         constexpr int64_t SIZE = sizeof(Stored);
@@ -677,7 +719,7 @@ struct LoopsOfSoftmax : LoopsWithPivot<Reduction> {
     }
 
     static constexpr Operation softmax() {
-        Operation operation = LoopsWithPivot<Reduction>::two_pass();
+        Operation operation = LoopsWithPivot<Reduction>::operation();
         operation.write_rows = write_rows;
         return operation;
     }
@@ -685,13 +727,13 @@ struct LoopsOfSoftmax : LoopsWithPivot<Reduction> {
 
 template <class Reduction>
 const Operation *one_pass() {
-    static constexpr Operation operation = Loops<Reduction>::one_pass();
+    static constexpr Operation operation = Loops<Reduction>::operation();
     return &operation;
 }
 
 template <class Reduction>
 const Operation *two_pass() {
-    static constexpr Operation operation = LoopsWithPivot<Reduction>::two_pass();
+    static constexpr Operation operation = LoopsWithPivot<Reduction>::operation();
     return &operation;
 }
 

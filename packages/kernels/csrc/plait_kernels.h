@@ -116,9 +116,9 @@ PLAIT_EXPORT int32_t plait_run(const struct plait_task *task, const struct plait
 
 /* Computes the gradient of the source from the source, the result of the reduction, and the gradient of the result.
  *
- * The gradient of a mean reads neither the source nor the result, and that of a variance reads no result; what is not
- * read may be null. Elements that are equal to a minimum or maximum share its
- * gradient equally. There are kernels for min, max, mean, var, std and logsumexp of floating-point numbers. */
+ * The gradient of a mean reads neither the source nor the result, and those of a variance and of a product read no
+ * result; what is not read may be null. Elements that are equal to a minimum or maximum share its gradient equally.
+ * There are kernels for min, max, mean, prod, var, std and logsumexp of floating-point numbers. */
 PLAIT_EXPORT int32_t plait_run_gradient(const struct plait_gradient_task *task, const struct plait_array *source,
                                         const struct plait_array *result, const struct plait_array *result_gradient,
                                         const struct plait_array *gradient);

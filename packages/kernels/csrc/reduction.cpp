@@ -10,12 +10,15 @@ namespace {
 constexpr int64_t LONG_ROW_MIN = 448;             // shorter rows share the overhead of one
 constexpr int64_t LONG_ROW_MIN_WITHOUT_WINDOWS = 192;
 constexpr int64_t LONG_ROW_MAX = 1 << 14;         // elements of a row that has one result
-constexpr int64_t KEPT_ROW_MAX = 4096;            // elements of a row that all have results of their own
+constexpr int64_t KEPT_ROW_BYTES = 1 << 14;       // of a row whose elements all have results of their own
+constexpr int64_t KEPT_ROW_BYTES_IN_STRIPS = 1 << 13;  // the same, of many rows that are read in strips
+constexpr int64_t MIN_ROWS_OF_STRIPS = 8;
 constexpr int64_t ROW_MIN = 128, ROW_MAX = 1024;  // elements of other rows
 constexpr int64_t SHORT_WINDOW = 4;               // elements of a window that rows are made longer for
 constexpr int64_t MAX_ACCUMULATORS = 4096;        // of all live results
-constexpr int64_t MAX_LIVE_LONG_ROWS = 16;        // results of long rows that make a unit
-constexpr int64_t CACHE_BYTES = 1 << 18;          // what two passes read twice
+constexpr int64_t MAX_BYTES_OF_GROUP = 1 << 11;   // of accumulators that are stored again for each row
+constexpr int64_t CHUNK_BYTES = 1 << 18;          // what is read twice, or in another order than that of the memory
+constexpr int64_t MAX_BYTES_OF_GRADIENT = 1 << 18;  // of a unit that is read twice
 constexpr int64_t MIN_PIVOT_ELEMENTS = 8;         // of each result in which an approximate pivot is found
 constexpr int64_t PIVOT_ROWS = 16;                // blocks of a long row in which an approximate pivot is found
 constexpr int64_t ROWS_BETWEEN_CHECKS = 16;       // whether a result is decided already
@@ -83,7 +86,7 @@ std::unique_ptr<T[]> allocate(int64_t count) {
 // Whether a row that is long enough should be longer by `room` steps of the next dimension at most: by windows of a few
 // elements whole, and by more results, so that more elements share the overhead of a row.
 bool makes_row_better(const Dimension &next, int64_t room) {
-    return next.reduced ? next.length <= SHORT_WINDOW && next.length <= room : room > 1;
+    return !next.reduced && room > 1;
 }
 
 }  // namespace
@@ -141,6 +144,16 @@ int64_t Reduction::min_length_of_long_row(int64_t length) const {
     return length % operation_.max_width == 0 ? LONG_ROW_MIN : LONG_ROW_MIN_WITHOUT_WINDOWS;
 }
 
+// The most elements of a row that all have results of their own.
+int64_t Reduction::max_kept_row(const Layout &layout) const {
+    int64_t rows = 1;
+    for (int i = 0; i < layout.rank; ++i) {
+        if (layout.dimensions[i].reduced) rows *= layout.dimensions[i].length;
+    }
+    const bool in_strips = has_pivot() && rows >= MIN_ROWS_OF_STRIPS;
+    return (in_strips ? KEPT_ROW_BYTES_IN_STRIPS : KEPT_ROW_BYTES) / operation_.in_size;
+}
+
 // Takes dimensions from the innermost on while one continues the other, and divides the last one if it is too long.
 // A long reduced dimension is a row alone.
 void Reduction::choose_row(const Layout &layout) {
@@ -172,7 +185,7 @@ void Reduction::choose_row(const Layout &layout) {
         } else if (next.in != row_length_ * row_stride_ || (writes_rows_ && next.out != row_length_ * row_out_stride_)) {
             break;
         }
-        row_tiles_ = Tiles(next.length, count == 0 && !next.reduced ? KEPT_ROW_MAX : ROW_MAX / row_length_, 1);
+        row_tiles_ = Tiles(next.length, count == 0 && !next.reduced ? max_kept_row(layout) : ROW_MAX / row_length_, 1);
         taken[count] = next;
         taken[count++].length = row_tiles_.length;
         row_length_ *= row_tiles_.length;
@@ -213,23 +226,43 @@ void Reduction::divide_into_windows(const Layout &layout, Dimension *taken, int 
 }
 
 // Kept loops inside of reduced ones are live, that is, all their results are accumulated at once, as long as there are
-// few; the others are outermost.
+// few. So are loops outside of them, in groups, if the elements of a result are so few that several results share the
+// overhead of a unit. The other kept loops are outermost.
 void Reduction::choose_loops(const Layout &layout) {
     Dimension loops[PLAIT_MAX_RANK + 3];
     int count = 0;
     for (int i = 0; i < outside_rank_; ++i) loops[count++] = layout.dimensions[i];
-    int first_reduced = 0;
-    while (first_reduced < count && !loops[first_reduced].reduced) ++first_reduced;
     const bool has_row_tiles = row_tiles_.count > 1;
+    int64_t group_bytes = row_length_ * width_ * operation_.in_size, groups = 1;
+    int first_reduced = 0;
+    while (first_reduced < count && !loops[first_reduced].reduced) groups *= loops[first_reduced++].length;
+    for (int i = first_reduced; i < count && group_bytes < CHUNK_BYTES; ++i) group_bytes *= least(loops[i].length, CHUNK_BYTES);
+    if (has_row_tiles) group_bytes *= least(row_tiles_.count, CHUNK_BYTES);
+    reads_in_strips_ = operation_.reads_in_strips && !is_long_ && width_ == 1;
+    int innermost = count - 1;
+    while (innermost >= 0 && !loops[innermost].reduced) --innermost;
+    if (reads_in_strips_ && !has_pivot() && innermost >= 0) {
+        Rows rows{};
+        rows.length = row_length_;
+        rows.step = loops[innermost].in;
+        reads_in_strips_ = !rows.are_apart(operation_.in_size);
+    }
+    int64_t max_lives = CHUNK_BYTES / group_bytes;
+    if (!reads_in_strips_) max_lives = least(max_lives, MAX_BYTES_OF_GROUP / bytes_of(operation_, lanes_));
     int first_live = count;
-    const bool shares_overhead = is_long_ && first_reduced == count;  // several results make a unit
-    int64_t room = shares_overhead ? MAX_LIVE_LONG_ROWS : MAX_ACCUMULATORS / lanes_;
+    int64_t room = MAX_ACCUMULATORS / lanes_;
     Dimension divided{};
-    for (int i = count - 1; i >= 0 && (i > first_reduced || shares_overhead) && room > 1; --i) {
+    for (int i = count - 1; i >= 0 && room > 1; --i) {
         if (loops[i].reduced) continue;
+        if (i < first_reduced) {
+            room = least(least(room, max_lives), groups / MIN_UNITS);
+            if (room <= 1) break;
+            groups /= loops[i].length;
+        }
         first_live = i;
         live_tiles_ = Tiles(loops[i].length, room, 1);
         room /= loops[i].length;
+        if (i >= first_reduced) lives_of_group_ *= live_tiles_.length;
         if (live_tiles_.count > 1) {
             divided = live_tiles_.loop_over(loops[i]);
             loops[i].length = live_tiles_.length;
@@ -258,7 +291,7 @@ void Reduction::choose_loops(const Layout &layout) {
 void Reduction::choose_splits() {
     const int64_t step_bytes = live_.steps * row_length_ * width_ * operation_.in_size;
     bool may_split = !writes_rows_ || operation_.load;
-    if (operation_.load && operation_.add_second && reduced_.steps * step_bytes <= CACHE_BYTES) {
+    if (operation_.load && operation_.pass.add && reduced_.steps * step_bytes <= MAX_BYTES_OF_GRADIENT) {
         may_split = false;  // a second pass over the unit finds it in the cache
     }
     if (outer_.steps < MIN_UNITS && may_split) {
@@ -268,10 +301,7 @@ void Reduction::choose_splits() {
         splits_ = ceil_div(reduced_.steps, ceil_div(reduced_.steps, splits_));
     }
     chunk_ = reduced_.steps;
-    if (operation_.add_second && !operation_.pivot_is_approximate) {
-        chunk_ = CACHE_BYTES / step_bytes;
-        if (chunk_ < 1) chunk_ = 1;
-    }
+    if (has_pivot() || reads_in_strips_) chunk_ = ceil_div(CHUNK_BYTES, step_bytes);
 }
 
 bool Reduction::prepare() {
@@ -298,6 +328,11 @@ bool Reduction::prepare() {
         live_in_[live] = in;
         live_out_[live] = out;
     }
+    if (results_ == 1 && live_.steps > 1) run_stride_ = live_out_[1];
+    while (run_ == results_ && live_run_ < live_.steps && live_out_[live_run_] == live_run_ * results_ * run_stride_) {
+        ++live_run_;
+    }
+    if (live_run_ < live_.steps) live_run_ = 1;
     if (operation_.load && !prepare_gradient()) return false;
     if (splits_ > 1 && (!operation_.load || needs_second_pass())) {
         partial_bytes_ = bytes_of(operation_, live_.steps * results_);
@@ -345,6 +380,13 @@ Reduction::Place Reduction::place_of(int64_t outer_unit) const {
     return place;
 }
 
+// The address of what a unit reads first; that of the first unit if there is no such unit.
+const char *Reduction::first_row_of(int64_t unit) const {
+    if (unit >= units()) return in_;
+    if (splits_ == 1) return place_of(unit).in;
+    return place_of(unit / splits_).in + offset_of(steps_of_split(unit % splits_).first);
+}
+
 Reduction::Steps Reduction::steps_of_split(int64_t split) const {
     if (splits_ == 1) return {0, reduced_.steps};
     const int64_t each = ceil_div(reduced_.steps, splits_);
@@ -362,9 +404,29 @@ double Reduction::elements_of(Steps steps) const {
     return static_cast<double>(elements);
 }
 
-// Calls `function(live, rows)` for all rows, as many at once as are evenly apart.
+// The offset of the first row of a step.
+int64_t Reduction::offset_of(int64_t step) const {
+    int64_t offset = 0;
+    for (int i = reduced_.count - 1; i >= 0 && step; --i) {
+        offset += step % reduced_.loop[i].length * reduced_.loop[i].in;
+        step /= reduced_.loop[i].length;
+    }
+    return offset;
+}
+
+// Calls `function(live, rows)` for all rows, as many at once as are evenly apart. Rows that are `distance` bytes further
+// are read next, unless it is 0.
 template <class Function>
-void Reduction::for_each_row(const Place &place, Steps steps, Function function) const {
+void Reduction::for_each_row(const Place &place, Steps steps, int64_t distance, Function function) const {
+    for (int64_t live = 0; live < place.live; live += lives_of_group_) {
+        for_each_row_of_group(place, live, steps, distance, function);
+    }
+}
+
+template <class Function>
+void Reduction::for_each_row_of_group(const Place &place, int64_t first_live, Steps steps, int64_t distance,
+                                      Function function) const {
+    const int64_t last_live = least(place.live, first_live + lives_of_group_);
     int64_t step[PLAIT_MAX_RANK + 3];
     const char *in = place.in;
     char *out = place.out;
@@ -384,14 +446,14 @@ void Reduction::for_each_row(const Place &place, Steps steps, Function function)
     for (int64_t number = steps.first; number < steps.last;) {
         const bool is_last_tile = has_tile_loop && step[inner] == row_tiles_.count - 1;
         int64_t count = 1;
-        if (!is_long_ && live_.steps == 1 && inner >= 0 && !is_last_tile) {
+        if (!is_long_ && lives_of_group_ == 1 && inner >= 0 && !is_last_tile) {
             count = least(steps.last - number, inner_loop.length - has_tile_loop - step[inner]);
         }
-        for (int64_t live = 0; live < place.live; ++live) {
+        for (int64_t live = first_live; live < last_live; ++live) {
             const char *data = in + live_in_[live];
-            prefetch_next(data, live + 1 < place.live ? in + live_in_[live + 1] : data + count * inner_loop.in);
+            prefetch_next(data, live + 1 < last_live ? in + live_in_[live + 1] : data + count * inner_loop.in);
             Rows rows{data, count, inner_loop.in, 0, width_, row_stride_, index, inner_loop.weight, indices_.get(),
-                      out + live_out_[live], inner_loop.out, row_out_stride_};
+                      out + live_out_[live], inner_loop.out, row_out_stride_, distance ? data + distance : nullptr};
             if (is_long_) {
                 call_for_long_row(rows, is_last_tile ? row_tiles_.last : row_length_, live, function);
             } else {
@@ -424,38 +486,33 @@ void Reduction::call_for_long_row(Rows rows, int64_t length, int64_t live, Funct
     rows.step = BLOCK * rows.stride;
     rows.step_weight = BLOCK * row_[0].weight;
     rows.out_step = BLOCK * rows.out_stride;
-    function(live, rows);
+    if (rows.count) function(live, rows);
     if (!left) return;
     rows.data += rows.count * rows.step;
     rows.out += rows.count * rows.out_step;
     rows.index += rows.count * rows.step_weight;
+    rows.ahead = nullptr;
     rows.count = 1;
     rows.length = left;
     function(live, rows);
 }
 
-// Reduces the accumulators of each row to those of its results, which then are the first ones.
-void Reduction::fold(const Place &place, Accumulators rows, bool is_second) const {
-    const auto join = is_second ? operation_.join_second : operation_.join;
-    for (int64_t live = 0; results_ < lanes_ && live < place.live; ++live) {
-        int64_t outer = lanes_, inner = 1;
-        for (int i = row_rank_ - 1; i >= 0; --i) {
-            const int64_t length = row_[i].length;
-            outer /= length;
-            if (row_[i].reduced) join(row_at(rows, live), outer, length, inner);
-            else inner *= length;
-        }
+// Reduces the accumulators of all rows to those of their results, which then are the first ones.
+void Reduction::fold(const Pass &pass, const Place &place, Accumulators rows) const {
+    int64_t outer = place.live * lanes_, inner = 1;
+    for (int i = row_rank_ - 1; results_ < lanes_ && i >= 0; --i) {
+        const int64_t length = row_[i].length;
+        outer /= length;
+        if (row_[i].reduced) pass.join(rows, outer, length, inner);
+        else inner *= length;
     }
 }
 
-// Copies the accumulators of results, which are the first ones of their rows, from the plane `first_plane` on.
-void Reduction::collect(const Place &place, Accumulators rows, Accumulators results, int first_plane) const {
-    for (int64_t live = 0; live < place.live; ++live) {
-        const Accumulators from = row_at(rows, live), to = result_at(results, live);
-        for (int plane = first_plane; plane < PLANES; ++plane) {
-            const int64_t bytes = operation_.sizes[plane] * results_at(place);
-            if (bytes) std::memcpy(to.plane[plane], from.plane[plane], bytes);
-        }
+// Copies some planes of the accumulators of results.
+void Reduction::collect(const Place &place, Accumulators rows, Accumulators results, int first_plane, int last_plane) const {
+    for (int plane = first_plane; plane <= last_plane; ++plane) {
+        const int64_t bytes = operation_.sizes[plane] * place.live * results_;
+        if (bytes) std::memcpy(results.plane[plane], rows.plane[plane], bytes);
     }
 }
 
@@ -472,87 +529,70 @@ void Reduction::spread(const Place &place, Accumulators results, Accumulators ro
     }
 }
 
-// The first rows of each live result set the accumulators, unless they are of a tile that is too short for all of them.
-void Reduction::add_rows(const Place &place, Steps steps, Accumulators rows) const {
-    int64_t unset = 0;  // the first live result whose accumulators are not set
-    for_each_row(place, steps, [&](int64_t live, Rows each) {
+// Adds rows to accumulators. The first rows of each live result set those that are new, unless they are of a tile that is
+// too short for all of them.
+void Reduction::add_rows(const Pass &pass, const Place &place, Steps steps, int64_t distance, bool are_new,
+                         Accumulators rows) const {
+    const bool has_checks = is_long_ && operation_.is_final;
+    int64_t unset = are_new ? 0 : place.live;  // the first live result whose accumulators are not set
+    for_each_row(place, steps, distance, [&](int64_t live, Rows each) {
         const Accumulators row = row_at(rows, live);
         if (live == unset) {
             ++unset;
-            if (each.length == lanes_ && each.count > 0) {
-                Rows first = each;
-                const int64_t at_once = operation_.rows_at_once;
-                first.count = each.count >= at_once && each.are_apart(operation_.in_size) ? at_once : 1;
-                operation_.set(row, first);
-                each.count -= first.count;
-                each.data += first.count * each.step;
-                each.index += first.count * each.step_weight;
-            } else {
-                operation_.start(row, lanes_);
-            }
+            if (pass.set && each.length == lanes_ && !has_checks) return pass.set(row, each);
+            pass.start(row, lanes_);
         }
-        const int64_t at_once = is_long_ && operation_.is_final ? ROWS_BETWEEN_CHECKS : each.count;
-        for (int64_t left = each.count; left > 0; left -= at_once) {
-            if (is_long_ && operation_.is_final && operation_.is_final(row, lanes_)) return;
-            each.count = least(left, at_once);
-            operation_.add(row, each);
+        if (!has_checks) return pass.add(row, each);
+        for (int64_t left = each.count; left > 0 && !operation_.is_final(row, lanes_); left -= ROWS_BETWEEN_CHECKS) {
+            each.count = least(left, ROWS_BETWEEN_CHECKS);
+            pass.add(row, each);
             each.data += each.count * each.step;
         }
     });
-    fold(place, rows, false);
 }
 
+// Finds the pivot of each result, and copies it to all accumulators of the elements of the result.
 void Reduction::find_pivots(const Place &place, Steps steps, Accumulators rows, Accumulators results) const {
+    const Pass &pass = operation_.pivot_pass;
     if (operation_.pivot_is_approximate) {  // of a few elements
         steps.last = least(steps.last, steps.first + ceil_div(MIN_PIVOT_ELEMENTS, elements_per_step_));
     }
     double elements = elements_of(steps);
     if (!operation_.pivot_is_approximate || !is_long_) {
-        add_rows(place, steps, rows);
+        add_rows(pass, place, steps, 0, true, rows);
     } else {
-        operation_.start(rows, place.live * lanes_);
+        pass.start(rows, place.live * lanes_);
         bool has_blocks = false;  // a tile may be shorter than one block
-        for_each_row(place, steps, [&](int64_t live, Rows each) {
+        for_each_row(place, steps, 0, [&](int64_t live, Rows each) {
             const bool is_rest = each.length < BLOCK;
-            if (is_rest ? has_blocks : each.count == 0) return;
+            if (is_rest && has_blocks) return;
             has_blocks = !is_rest;
             each.count = least(each.count, PIVOT_ROWS);
             elements = static_cast<double>(each.count * each.length);
-            operation_.add(row_at(rows, live), each);
+            pass.add(row_at(rows, live), each);
         });
-        fold(place, rows, false);
     }
-    collect(place, rows, results, 0);
-    for (int64_t live = 0; live < place.live; ++live) {
-        operation_.make_pivots(result_at(results, live), results_at(place), elements);
-    }
-}
-
-void Reduction::add_with_pivots(const Place &place, Steps steps, Accumulators rows, Accumulators results) const {
-    find_pivots(place, steps, rows, results);
+    fold(pass, place, rows);
+    collect(place, rows, results, 0, 0);
+    operation_.make_pivots(results, place.live * results_, elements);
     spread(place, results, rows, 1);
-    operation_.start_second(rows, place.live * lanes_);
-    for_each_row(place, steps, [&](int64_t live, const Rows &each) { operation_.add_second(row_at(rows, live), each); });
-    fold(place, rows, true);
-    collect(place, rows, results, 1);
 }
 
 void Reduction::write(const Place &place, Accumulators results, double elements) const {
-    for (int64_t live = 0; live < place.live; ++live) {
-        char *out = place.out + live_out_[live];
+    const int64_t count = results_at(place), lives = count == results_ ? live_run_ : 1;  // whose results are one run
+    for (int64_t live = 0; live < place.live; live += lives) {
         const Accumulators all = result_at(results, live);
-        const int64_t count = results_at(place);
         for (int64_t first = 0; first < count; first += run_) {
-            const int64_t length = least(run_, count - first);
-            pages_.provide(out + offsets_[first], out + offsets_[first] + (length - 1) * run_stride_);
-            operation_.write(all.from(first, operation_.sizes), length, elements,
-                             out + offsets_[first], run_stride_);
+            const int64_t length = lives > 1 ? (least(live + lives, place.live) - live) * results_ : least(run_, count - first);
+            char *out = place.out + live_out_[live] + offsets_[first];
+            pages_.provide(out, out + (length - 1) * run_stride_);
+            operation_.write(all.from(first, operation_.sizes), length, elements, out, run_stride_);
         }
     }
 }
 
 void Reduction::write_rows(const Place &place, Steps steps, Accumulators rows) const {
-    for_each_row(place, steps, [&](int64_t live, const Rows &each) {
+    for_each_row(place, steps, 0, [&](int64_t live, const Rows &each) {
         pages_.provide(each.out, each.out + (each.count - 1) * each.out_step + (each.length - 1) * each.out_stride);
         operation_.write_rows(row_at(rows, live), each);
     });
@@ -561,30 +601,36 @@ void Reduction::write_rows(const Place &place, Steps steps, Accumulators rows) c
 void Reduction::run_unit(int64_t unit, Scratch &scratch) {
     const Place place = place_of(splits_ == 1 ? unit : unit / splits_);
     const Steps steps = steps_of_split(splits_ == 1 ? 0 : unit % splits_);
+    const Accumulators rows = scratch.rows;
     Accumulators results = splits_ > 1 ? partial(unit) : scratch.results;
-    if (!operation_.add_second) {
-        add_rows(place, steps, scratch.rows);
-        if (splits_ == 1 && (results_ == lanes_ || live_.steps == 1)) {
-            results = scratch.rows;  // they are where they would be collected
-        } else {
-            collect(place, scratch.rows, results, 0);
-        }
-    }
-    for (int64_t first = steps.first; operation_.add_second && first < steps.last; first += chunk_) {
+    for (int64_t first = steps.first; first < steps.last; first += chunk_) {
         const Steps chunk{first, least(first + chunk_, steps.last)};
-        if (first == steps.first) {
-            add_with_pivots(place, chunk, scratch.rows, results);
+        const bool is_first = first == steps.first;
+        int64_t distance = 0;  // to what is read next, unless rows are read in the order of the memory
+        if (has_pivot() || reads_in_strips_) {
+            const char *next = chunk.last < steps.last ? place.in + offset_of(chunk.last) : first_row_of(unit + 1);
+            distance = next - (place.in + offset_of(first));
+        }
+        if (!has_exact_pivot()) {
+            if (has_pivot() && is_first) find_pivots(place, chunk, rows, results);
+            add_rows(operation_.pass, place, chunk, distance, is_first, rows);
             continue;
         }
-        add_with_pivots(place, chunk, scratch.rows, scratch.chunk);
-        for (int64_t live = 0; live < place.live; ++live) {
-            operation_.combine(result_at(results, live), result_at(scratch.chunk, live), results_at(place),
-                               elements_of(chunk));
-        }
+        const Accumulators chunk_results = is_first ? results : scratch.chunk;
+        find_pivots(place, chunk, rows, chunk_results);
+        add_rows(operation_.pass, place, chunk, distance, true, rows);
+        fold(operation_.pass, place, rows);
+        collect(place, rows, chunk_results, 1, PLANES - 1);
+        if (!is_first) operation_.combine(results, chunk_results, place.live * results_, elements_of(chunk));
+    }
+    if (!has_exact_pivot()) {
+        fold(operation_.pass, place, rows);
+        if (splits_ == 1 && !has_pivot()) results = rows;
+        else collect(place, rows, results, has_pivot() ? 1 : 0, PLANES - 1);
     }
     if (writes_rows_) {
-        spread(place, results, scratch.rows, PLANES);
-        write_rows(place, steps, scratch.rows);
+        spread(place, results, rows, PLANES);
+        write_rows(place, steps, rows);
     } else if (splits_ == 1) {
         write(place, results, elements_of(steps));
     }
@@ -609,19 +655,13 @@ void Reduction::finish() {
         const Accumulators total = partial(outer * splits_);
         for (int64_t split = 1; split < splits_; ++split) {
             const Accumulators other = partial(outer * splits_ + split);
-            for (int64_t live = 0; live < place.live; ++live) {
-                const Accumulators to = result_at(total, live), from = result_at(other, live);
-                if (operation_.combine) {
-                    operation_.combine(to, from, results_at(place), elements_of(steps_of_split(split)));
-                } else {
-                    operation_.merge(to, from, results_at(place));
-                }
-            }
+            const int64_t count = place.live * results_;
+            if (operation_.combine) operation_.combine(total, other, count, elements_of(steps_of_split(split)));
+            else operation_.merge(total, other, count);
         }
-        if (!operation_.load) write(place, total, elements_of({0, reduced_.steps}));
-        for (int64_t live = 0; operation_.load && live < place.live; ++live) {
-            operation_.make_pivots(result_at(total, live), results_at(place), elements_of({0, reduced_.steps}));
-        }
+        const double elements = elements_of({0, reduced_.steps});
+        if (operation_.load) operation_.make_pivots(total, place.live * results_, elements);
+        else write(place, total, elements);
     }
 }
 
@@ -725,16 +765,13 @@ void Reduction::run_unit_of_gradient(int64_t unit, Scratch &scratch) {
         if (needs_second_pass()) results = partial(unit);
         load(place, results);
     }
-    if (operation_.add_second && !is_second_pass_) {
+    if (operation_.pass.add && !is_second_pass_) {
         if (operation_.sums_use_result) repeat(place, results, rows, first_plane++, 0, scratch.spare);
-        operation_.start_second(rows, place.live * lanes_);
-        for_each_row(place, steps, [&](int64_t live, const Rows &each) { operation_.add_second(row_at(rows, live), each); });
-        fold(place, rows, true);
-        collect(place, rows, results, 2);
+        add_rows(operation_.pass, place, steps, 0, true, rows);
+        fold(operation_.pass, place, rows);
+        collect(place, rows, results, 2, 2);
         if (needs_second_pass()) return;
-        for (int64_t live = 0; live < place.live; ++live) {
-            operation_.make_pivots(result_at(results, live), results_at(place), elements_of(steps));
-        }
+        operation_.make_pivots(results, place.live * results_, elements_of(steps));
     }
     repeat(place, results, rows, first_plane, 1, scratch.spare);
     write_rows(place, steps, rows);

@@ -82,6 +82,7 @@ private:
     struct Scratch;
 
     int64_t min_length_of_long_row(int64_t length) const;
+    int64_t max_kept_row(const Layout &layout) const;
     void choose_row(const Layout &layout);
     void divide_into_windows(const Layout &layout, Dimension *taken, int &count);
     void choose_loops(const Layout &layout);
@@ -90,18 +91,25 @@ private:
     Place place_of(int64_t outer_unit) const;
     Steps steps_of_split(int64_t split) const;
     double elements_of(Steps steps) const;
+    int64_t offset_of(int64_t step) const;
+    const char *first_row_of(int64_t unit) const;
     template <class Function>
-    void for_each_row(const Place &place, Steps steps, Function function) const;
+    void for_each_row(const Place &place, Steps steps, int64_t distance, Function function) const;
+    template <class Function>
+    void for_each_row_of_group(const Place &place, int64_t first_live, Steps steps, int64_t distance,
+                               Function function) const;
     template <class Function>
     void call_for_long_row(Rows rows, int64_t length, int64_t live, Function function) const;
-    void fold(const Place &place, Accumulators rows, bool is_second) const;
-    void add_rows(const Place &place, Steps steps, Accumulators rows) const;
-    void add_with_pivots(const Place &place, Steps steps, Accumulators rows, Accumulators results) const;
+    void fold(const Pass &pass, const Place &place, Accumulators rows) const;
+    void add_rows(const Pass &pass, const Place &place, Steps steps, int64_t distance, bool are_new,
+                  Accumulators rows) const;
     void find_pivots(const Place &place, Steps steps, Accumulators rows, Accumulators results) const;
-    void collect(const Place &place, Accumulators rows, Accumulators results, int first_plane) const;
+    void collect(const Place &place, Accumulators rows, Accumulators results, int first_plane, int last_plane) const;
     void spread(const Place &place, Accumulators results, Accumulators rows, int planes) const;
     void run_unit(int64_t unit, Scratch &scratch);
-    bool needs_second_pass() const { return operation_.load && operation_.add_second && splits_ > 1; }
+    bool has_pivot() const { return operation_.pivot_pass.add; }
+    bool has_exact_pivot() const { return has_pivot() && !operation_.pivot_is_approximate; }
+    bool needs_second_pass() const { return operation_.load && operation_.pass.add && splits_ > 1; }
     bool prepare_gradient();
     void load(const Place &place, Accumulators results) const;
     void repeat(const Place &place, Accumulators results, Accumulators rows, int first_plane, int last_plane,
@@ -129,6 +137,7 @@ private:
     int outside_rank_ = 0;      // how many dimensions of the layout are outside of the row
     int64_t width_ = 1;         // elements of a window, which are adjacent and have one result
     int64_t row_length_ = 1;    // windows of a full row
+    bool reads_in_strips_ = false;
     bool is_long_ = false;      // whether it has one result, and its elements share accumulators
     int64_t lanes_ = 1;         // accumulators of a full row
     int64_t row_stride_, row_out_stride_;
@@ -138,9 +147,10 @@ private:
 
     Loops outer_, reduced_, live_;
     Tiles live_tiles_;          // of the outermost live dimension
+    int64_t lives_of_group_ = 1;  // live results whose rows lie inside each other; one group is read after the other
     int row_tile_loop_ = -1, live_tile_loop_ = -1;  // the outer loops over tiles
     int64_t elements_per_step_ = 1;   // that each result gets
-    int64_t splits_ = 1, chunk_ = 1;  // chunk_: steps of the reduced loops that are read twice while they are cached
+    int64_t splits_ = 1, chunk_ = 1;  // chunk_: steps of the reduced loops that are read while the next ones are fetched
 
     // By result of a row: the offset of its element. By accumulator: its result, and what it adds to the index. By live
     // result: the offsets of its row and of its element.
@@ -149,7 +159,8 @@ private:
     OperandRun operand_runs_[PLAIT_MAX_RANK + 1];  // of the results of a row
     int operand_run_count_ = 0;
     bool is_second_pass_ = false;
-    int64_t run_ = 1, run_stride_ = 0;  // results whose elements are `run_stride_` bytes apart
+    // Results of a row, and live results whose rows have only such results, that are `run_stride_` bytes apart.
+    int64_t run_ = 1, live_run_ = 1, run_stride_ = 0;
     std::unique_ptr<char[]> partials_;
     int64_t partial_bytes_ = 0;
     std::atomic<bool> failed_{false};

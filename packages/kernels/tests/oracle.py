@@ -221,6 +221,15 @@ def _gradient_of_deviation(element: Element, rows: np.ndarray, results: np.ndarr
     return _gradient_of_variance(element, rows, results, halves)
 
 
+def _gradient_of_product(_: Element, rows: np.ndarray, __: np.ndarray, slopes: np.ndarray) -> tuple:
+    """The product of the elements before and after each one."""
+    ones = np.ones((len(rows), 1))
+    before = np.cumprod(np.hstack([ones, rows[:, :-1]]), axis=1)
+    after = np.cumprod(np.hstack([ones, rows[:, :0:-1]]), axis=1)[:, ::-1]
+    expected = slopes * before * after
+    return expected, 4 * rows.shape[1] * DOUBLE * np.abs(expected)
+
+
 def _gradient_of_logsumexp(element: Element, rows: np.ndarray, results: np.ndarray, slopes: np.ndarray) -> tuple:
     distances = rows - results
     terms = np.exp(distances)
@@ -236,6 +245,7 @@ GRADIENTS = {
     "var": _gradient_of_variance,
     "std": _gradient_of_deviation,
     "logsumexp": _gradient_of_logsumexp,
+    "prod": _gradient_of_product,
 }
 CHECKS = {
     "min": _check_extremum,

@@ -28,8 +28,8 @@ def test_a_gradient_is_what_its_definition_says(operation, element, data) -> Non
     check_gradient(HypothesisDraw(data), operation, element)
 
 
-def test_six_reductions_of_floats_have_gradients() -> None:
-    operations = ("min", "max", "mean", "var", "std", "logsumexp")
+def test_seven_reductions_of_floats_have_gradients() -> None:
+    operations = ("min", "max", "mean", "prod", "var", "std", "logsumexp")
     assert [(operation, element) for operation in operations for element in FLOATS] == SUPPORTED_GRADIENTS
 
 

@@ -114,7 +114,7 @@ class PlaitMax(Function):  # type: ignore[misc]  # as above
     ) -> Any:
         """Return the result computed by ``reduce``, and save what the gradient is computed from."""
         result = reduce(tensor, None).data  # detached, as in `PlaitSum.forward`
-        ctx.save_for_backward(tensor, None if formula is gradient_of_variance else result)
+        ctx.save_for_backward(tensor, None if formula in (gradient_of_variance, gradient_of_product) else result)
         ctx.context = axes, formula, compute_gradient
         ctx.set_materialize_grads(False)
         return result
@@ -146,6 +146,10 @@ class PlaitMin(PlaitMax):
     """The node of a minimum, which PyTorch and its profiler display as ``PlaitMinBackward``."""
 
 
+class PlaitProd(PlaitMax):
+    """The node of a product, which PyTorch and its profiler display as ``PlaitProdBackward``."""
+
+
 class PlaitVar(PlaitMax):
     """The node of a variance, which PyTorch and its profiler display as ``PlaitVarBackward``."""
 
@@ -162,6 +166,17 @@ def gradient_of_extremum(tensor: Any, result: Any, grad: Any, axes: Sequence[int
     """Compute the gradient of a minimum or maximum, a `Formula`: equal elements share it."""
     equal = result == tensor
     return grad * equal / equal.sum(axes, keepdim=True)
+
+
+def gradient_of_product(tensor: Any, _: Any, grad: Any, axes: Sequence[int]) -> Any:
+    """Compute the gradient of a product, a `Formula`: that of PyTorch's own products, for which an element may be 0."""
+    is_recorded = torch.is_grad_enabled()
+    with torch.enable_grad():
+        source = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+        product = source
+        for axis in axes:
+            product = product.prod(axis, keepdim=True)
+        return torch.autograd.grad(product, source, grad, create_graph=is_recorded)[0]
 
 
 def gradient_of_variance(tensor: Any, _: Any, grad: Any, axes: Sequence[int]) -> Any:
@@ -183,6 +198,7 @@ def gradient_of_logsumexp(tensor: Any, result: Any, grad: Any, _: Sequence[int])
 _NODE_AND_FORMULA: dict[str, tuple[type[PlaitMax], Formula]] = {
     "min": (PlaitMin, gradient_of_extremum),
     "max": (PlaitMax, gradient_of_extremum),
+    "prod": (PlaitProd, gradient_of_product),
     "var": (PlaitVar, gradient_of_variance),
     "std": (PlaitStd, gradient_of_deviation),
     "logsumexp": (PlaitLogsumexp, gradient_of_logsumexp),
@@ -274,6 +290,8 @@ def strides_of_gradient(
 ) -> tuple[int, ...]:
     """Return the strides of a gradient that is computed by a formula, which are those of PyTorch's own gradient.
 
+    If that is an expanded view, as that of a product along dimensions of length 1, they are those of the tensor.
+
     ``result_strides`` and ``grad_strides`` are those of the result and its gradient, with length 1 in the reduced
     dimensions.
     """
@@ -281,7 +299,9 @@ def strides_of_gradient(
     tensor = torch.empty_strided(shape, strides, device="meta")
     result = None if result_strides is None else torch.empty_strided(result_shape, result_strides, device="meta")
     grad = torch.empty_strided(result_shape, grad_strides, device="meta")
-    return tuple(formula(tensor, result, grad, axes).stride())
+    gradient = formula(tensor, result, grad, axes)
+    shares_memory = any(stride == 0 and size > 1 for stride, size in zip(gradient.stride(), shape, strict=True))
+    return tuple((torch.empty_like(tensor) if shares_memory else gradient).stride())
 
 
 @clearable_lru_cache(maxsize=256)

@@ -138,7 +138,7 @@ def _min_elements_with_gradient(reduction: str, row: int) -> int:
 
     PyTorch's own gradient of a sum is a view, and it reduces rows of a few cache lines faster than a kernel.
     """
-    if reduction == "sum" or (reduction in ("mean", "logsumexp") and 32 <= row < 512):
+    if reduction == "sum" or (reduction in ("mean", "prod", "logsumexp") and 32 <= row < 512):
         return sys.maxsize
     return 1 << 17 if reduction == "mean" else 1 << 16
 
