@@ -1,6 +1,7 @@
 // How elements of each type are read and written. Compiled once for each instruction set, in its namespace.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -154,7 +155,7 @@ inline float exponential_in_range(float x) {
     const float shifted = x * LOG2_E + SHIFT;
     const float n = shifted - SHIFT;
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-    const float r = x - n * 0x1.62e430p-1f;  // the product is not rounded
+    const float r = std::fma(-n, 0x1.62e430p-1f, x);  // the product is not rounded
 #else
     const float r = (x - n * 0x1.62e400p-1f) - n * 0x1.7f7d1cp-20f;
 #endif
