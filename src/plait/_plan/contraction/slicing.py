@@ -30,6 +30,12 @@ TRIALS = 8
 MAX_STEPS_FOR_TRIALS = 200
 """Only paths of at most this many steps are searched more than once."""
 
+MAX_CANDIDATES = 12
+"""How many axes are compared when one is divided: the longest ones."""
+
+MAX_BLOCKS = 2**30
+"""A contraction in more blocks takes days: the search gives up."""
+
 NOISE = 0.5
 """The standard deviation of the logarithm of the factor by which a random search changes a score."""
 
@@ -267,9 +273,10 @@ class _SliceSearch:
         """
         lengths = list(self._network.sizes)
         peak, live = self._peak_and_live(lengths)
-        while peak > self._limit.elements:
+        while peak > self._limit.elements and prod(self._sliced_axes(lengths).values()) <= MAX_BLOCKS:
             axes = {axis for number in live for axis in self._axes[number]} - self._limit.whole_axes
-            candidates = [axis for axis in sorted(axes) if lengths[axis] > 1]
+            longest_first = sorted(axes, key=lambda axis: (-lengths[axis], axis))
+            candidates = [axis for axis in longest_first[:MAX_CANDIDATES] if lengths[axis] > 1]
             if not candidates:
                 break
             cost = self._cost(lengths)
