@@ -154,3 +154,10 @@ def test_chunks_of_unknown_lengths_are_an_error():
     unknown = lazy[lazy[:, 0] > 0]
     with plait.options(memory_limit="1MiB"), pytest.raises(plait.SizeError, match="PLT313"):
         plait.einsum(unknown, lazy, "i j, j k -> i k")
+
+
+def test_explain_of_dask_arrays_says_that_each_task_keeps_the_limit():
+    dask_array = pytest.importorskip("dask.array")
+    lazy = dask_array.ones((10, 10))
+    with plait.options(memory_limit="1MiB"):
+        assert "each task of dask keeps it" in plait.explain("i j, j k -> i k", lazy, lazy).text

@@ -22,7 +22,7 @@ def check_progress_option(progress: Any) -> ProgressOption:
         raise make_error("PLT214", message)
     if progress:
         try:
-            import rich.progress  # noqa: F401
+            import rich.progress  # noqa: F401  # to see whether it is there
         except ImportError as error:
             raise make_error("PLT511", "progress=True needs rich: pip install 'plait[progress]'") from error
     return progress

@@ -211,10 +211,10 @@ def explain_slices(
     options: OptionValues,
     build_call: BuildCall,
     solve: Solve,
-) -> tuple[SlicedProgram, str]:
+) -> tuple[SlicedProgram | None, str]:
     """Return the plan of an einsum under a limit, and the line that `plait.explain` shows of it.
 
-    Without tensors, the plan is the one for NumPy arrays of float32.
+    Without tensors, the plan is the one for NumPy arrays of float32. There is none for a lazy framework.
     """
     if all(hasattr(tensor, "dtype") for tensor in tensors):
         types = tuple([type(tensor) for tensor in tensors])
@@ -225,6 +225,8 @@ def explain_slices(
 
         types, dtypes = (ARRAY_TYPE,) * len(tensors), (DTYPE_WITHOUT_ARRAYS,) * len(tensors)
         backend = common_backend(types)
+    if backend.build_einsum_within_limit is not None:
+        return None, f"memory_limit {format_bytes(options.memory_limit or 0)}: each task of {backend.name} keeps it"
     einsum = build_sliced_einsum(operation, solved, slots, types, dtypes, backend, options, build_call, solve)
     program = einsum.explain(tensors)
     sizes = [slots[slot] for slot in solved.slots]

@@ -211,9 +211,10 @@ def _explained_einsum(
     block_lengths, slice_notes = None, []
     if options is not None and options.memory_limit is not None:
         program, note = explain_slices(form, solved, slots, tensors, options, build_einsum_callable, check_and_solve)
-        block_lengths = {solved.labels[axis]: length for axis, length in program.block_lengths.items()}
         slice_notes.append(note)
-        options = options._replace(contract=program.path)
+        if program is not None:
+            block_lengths = {solved.labels[axis]: length for axis, length in program.block_lengths.items()}
+            options = options._replace(contract=program.path)
     contraction, reason, element = contraction_reason_and_dtype_for_explain(solved, slots, tensors, options)
     if contraction is None:
         plan = lower_einsum(solved)
