@@ -13,18 +13,23 @@ def independent_reshapes(
 ) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
     """Yield the smallest groups of adjacent dimensions that are reshaped together: start, stop, and new lengths.
 
-    Neither shape may have a dimension of length 0. ``measure`` maps sizes to values that can be compared.
+    A dimension of length 1 at the edge of a group is a group of its own. Neither shape may have a dimension of length
+    0. ``measure`` maps sizes to values that can be compared.
 
     >>> list(independent_reshapes((6, 5, 2, 2), (2, 3, 5, 4)))
     [(0, 1, (2, 3)), (1, 2, (5,)), (2, 4, (4,))]
+    >>> list(independent_reshapes((2, 3), (6, 1)))
+    [(0, 2, (6,)), (2, 2, (1,))]
     """
     stop = end = 0
     while stop < len(old_shape) or end < len(new_shape):
         start, first, left, right = stop, end, 1, 1
-        while (start, first) == (stop, end) or measure(left) != measure(right):
-            if end == len(new_shape) or (
-                stop < len(old_shape) and new_shape[end] != 1 and measure(left) <= measure(right)
-            ):
+        if stop == len(old_shape) or (end < len(new_shape) and new_shape[end] == 1):
+            right, end = right * new_shape[end], end + 1
+        else:
+            left, stop = left * old_shape[stop], stop + 1
+        while measure(left) != measure(right):
+            if measure(left) < measure(right):
                 left, stop = left * old_shape[stop], stop + 1
             else:
                 right, end = right * new_shape[end], end + 1
