@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from plait._executor.cache import lookup, lookup_einsum_without_sizes, types_shapes_and_dtypes
 from plait._executor.dynamo import (
-    call_under_dynamo,
-    einsum_under_dynamo,
     pack_under_dynamo,
     parse_shape_under_dynamo,
+    substitute_for_einsum,
+    substitute_for_one_tensor,
+    substitute_for_reduce,
     unpack_under_dynamo,
 )
 from plait._executor.einsum_forms import split_einsum_arguments
@@ -66,7 +67,7 @@ def rearrange(tensor: OneOrSeveral[Result], pattern: str, **sizes: SupportsIndex
 def rearrange(tensor: Sequence[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def rearrange(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("rearrange", (tensor,), pattern, sizes))
+@dynamo_substitute(substitute_for_one_tensor("rearrange"))
 def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Reorder, split, merge, add and drop dimensions; every axis appears on both sides of the arrow.
 
@@ -111,7 +112,7 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
 def view(tensor: Reshapable[Result], pattern: str, **sizes: SupportsIndex) -> Result: ...
 @overload
 def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("view", (tensor,), pattern, sizes))
+@dynamo_substitute(substitute_for_one_tensor("view"))
 def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Do what `rearrange` or `repeat` does, but only if the result shares the memory of the tensor.
 
@@ -155,9 +156,7 @@ def reduce(tensor: OneOrSeveral[Result], pattern: str, reduction: Reduction, **s
 def reduce(tensor: Sequence[Tensor], pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def reduce(tensor: Tensor, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(
-    lambda tensor, pattern, reduction, **sizes: call_under_dynamo("reduce", (tensor,), pattern, sizes, reduction)
-)
+@dynamo_substitute(substitute_for_reduce())
 def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Any:
     """Combine the elements along the axes that appear on the left side only.
 
@@ -209,7 +208,7 @@ def repeat(tensor: OneOrSeveral[Result], pattern: str, **sizes: SupportsIndex) -
 def repeat(tensor: Sequence[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def repeat(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("repeat", (tensor,), pattern, sizes))
+@dynamo_substitute(substitute_for_one_tensor("repeat"))
 def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Repeat the elements along the axes that appear on the right side only.
 
@@ -316,7 +315,7 @@ def einsum(
 def einsum(
     tensor: Any, axis_numbers: AxisNumbers, /, *more: Any, out: None = ..., **numpy_arguments: Unpack[NumpyArguments]
 ) -> Any: ...
-@dynamo_substitute(einsum_under_dynamo)  # type: ignore[misc]  # mypy does not compare `*operands: Any` with `Unpack`
+@dynamo_substitute(substitute_for_einsum())  # type: ignore[misc]  # mypy does not compare `*operands: Any` with `Unpack`
 def einsum(
     *operands: Any,
     out_sharding: Any = None,

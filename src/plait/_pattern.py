@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from plait._api import import_type
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
-from plait._executor.dynamo import call_under_dynamo, operations_by_stage_under_dynamo
+from plait._executor.dynamo import call_pattern, call_under_dynamo, operations_by_stage_under_dynamo
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding, options_with_backend_kwargs
-from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
+from plait._executor.tracer_hooks import do_not_convert, dynamo_method_substitute
 from plait._executor.uncached_dispatch import call_uncached, convert_error_for_caller
 from plait.errors import PlaitError, shorten_traceback
 
@@ -57,7 +57,7 @@ class PatternMethods:
     def rearrange(self, tensor: Sequence[Tensor]) -> Tensor: ...
     @overload
     def rearrange(self, tensor: Tensor) -> Tensor: ...
-    @dynamo_substitute(lambda self, tensor: self._call_under_dynamo("rearrange", (tensor,)))
+    @dynamo_method_substitute(lambda self, tensor: call_pattern("rearrange", self, tensor))
     def rearrange(self, tensor: Any) -> Any:
         """Apply `plait.rearrange` with this pattern and its sizes.
 
@@ -91,7 +91,7 @@ class PatternMethods:
     def view(self, tensor: Reshapable[Result]) -> Result: ...
     @overload
     def view(self, tensor: Tensor) -> Tensor: ...
-    @dynamo_substitute(lambda self, tensor: self._call_under_dynamo("view", (tensor,)))
+    @dynamo_method_substitute(lambda self, tensor: call_pattern("view", self, tensor))
     def view(self, tensor: Any) -> Any:
         """Apply `plait.view` with this pattern and its sizes.
 
@@ -124,7 +124,7 @@ class PatternMethods:
     def reduce(self, tensor: Sequence[Tensor], reduction: Reduction) -> Tensor: ...
     @overload
     def reduce(self, tensor: Tensor, reduction: Reduction) -> Tensor: ...
-    @dynamo_substitute(lambda self, tensor, reduction: self._call_under_dynamo("reduce", (tensor,), reduction))
+    @dynamo_method_substitute(lambda self, tensor, reduction: self._call_under_dynamo("reduce", (tensor,), reduction))
     def reduce(self, tensor: Any, reduction: Reduction) -> Any:
         """Apply `plait.reduce` with this pattern and its sizes.
 
@@ -161,7 +161,7 @@ class PatternMethods:
     def repeat(self, tensor: Sequence[Tensor]) -> Tensor: ...
     @overload
     def repeat(self, tensor: Tensor) -> Tensor: ...
-    @dynamo_substitute(lambda self, tensor: self._call_under_dynamo("repeat", (tensor,)))
+    @dynamo_method_substitute(lambda self, tensor: call_pattern("repeat", self, tensor))
     def repeat(self, tensor: Any) -> Any:
         """Apply `plait.repeat` with this pattern and its sizes.
 
@@ -209,7 +209,7 @@ class PatternMethods:
     def einsum(self, first: Result, second: OtherResult, /) -> Result | OtherResult: ...
     @overload
     def einsum(self, tensor: Any, /, *tensors: Any) -> Any: ...
-    @dynamo_substitute(
+    @dynamo_method_substitute(
         lambda self, *tensors, **kwargs: self._call_under_dynamo(
             "einsum", tensors, options=options_with_backend_kwargs(None, **kwargs)
         )

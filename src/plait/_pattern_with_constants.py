@@ -15,7 +15,7 @@ from plait._executor.dynamo import call_under_dynamo
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.options import CURRENT_OPTIONS, options_with_backend_kwargs
 from plait._executor.tensors import shape_of_tensor
-from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
+from plait._executor.tracer_hooks import do_not_convert, dynamo_method_substitute
 from plait._executor.uncached_dispatch import convert_error_for_caller
 from plait._shapes.sizes import format_shape
 from plait.errors import PlaitError, make_error, shorten_traceback
@@ -160,7 +160,7 @@ class PatternWithConstants:
     def einsum(self, *tensors: Reshapable[Result]) -> Result: ...
     @overload
     def einsum(self, *tensors: Any) -> Any: ...
-    @dynamo_substitute(lambda self, *tensors, **kwargs: self._call_under_dynamo(tensors, kwargs))
+    @dynamo_method_substitute(lambda self, *tensors, **kwargs: self._call_under_dynamo(tensors, kwargs))
     def einsum(
         self, *tensors: Any, out_sharding: Any = None, precision: Any = None, preferred_element_type: Any = None
     ) -> Any:

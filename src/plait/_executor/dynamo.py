@@ -5,13 +5,130 @@ If it traced the look-ups of the public functions, it would add a guard for ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import index
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._executor.einsum_forms import CLASSICAL_EINSUM, INTERLEAVED_EINSUM, split_einsum_arguments
 from plait._executor.options import options_with_backend_kwargs
-from plait._executor.tracer_hooks import assume_constant
+from plait._executor.tracer_hooks import assume_constant, dynamo_constant_function, dynamo_substitute
+
+
+def _break_graph_at_variable(operation: str, *_: Any) -> Any:
+    """Break the graph, because the pattern or another argument of a call is not constant."""
+    from plait.backends.torch.tracing import break_graph
+
+    break_graph(f"{operation} needs a pattern that is constant while Dynamo traces")
+
+
+@dynamo_constant_function(_break_graph_at_variable)
+def traced_function(*call: Any) -> Callable[..., Any]:
+    """Return what `plait._executor.traced_functions.build_traced_function` returns."""
+    from plait._executor.traced_functions import build_traced_function
+
+    return build_traced_function(*call)
+
+
+def _any_traced_function(
+    operation: str, pattern: Any, ranks: Any, size_names: Any, _: Any = (), reduction: Any = "", is_method: bool = False
+) -> Callable[..., Any]:
+    """Return a function of the operands and the given sizes of a call, of which an operand has no rank.
+
+    Such an operand is a list of tensors.
+    """
+
+    def call(*arguments: Any) -> Any:
+        count = len(ranks)
+        sizes = dict(zip(size_names, arguments[count:]))  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
+        return call_under_dynamo(operation, arguments[:count], pattern, sizes, reduction, is_method=is_method)
+
+    return call
+
+
+@dynamo_constant_function(_any_traced_function)
+def traced_function_of_tensors(*call: Any) -> Callable[..., Any]:
+    """Return what `traced_function` returns, for operands that are probably all tensors."""
+    return traced_function(*call)
+
+
+def substitute_for_one_tensor(operation: str) -> Callable[..., Any]:
+    """Return the function that Dynamo traces in place of ``rearrange``, ``view`` or ``repeat``.
+
+    Everything that it reads is in its closure, for which Dynamo adds no guard. It calls only the function of the call,
+    and has few instructions, since each of them takes about as long to trace as one of the caller's code.
+    """
+    find_function = traced_function_of_tensors
+
+    def call(tensor: Any, pattern: Any, **sizes: Any) -> Any:
+        return find_function(operation, pattern, (tensor.ndim,), (*sizes,))(tensor, *sizes.values())
+
+    return call
+
+
+def substitute_for_reduce() -> Callable[..., Any]:
+    """Return the function that Dynamo traces in place of ``reduce``, as `substitute_for_one_tensor` does."""
+    find_function, call_any, is_instance, text = traced_function_of_tensors, call_under_dynamo, isinstance, str
+
+    def call(tensor: Any, pattern: Any, reduction: Any, **sizes: Any) -> Any:
+        if not is_instance(reduction, text):
+            return call_any("reduce", (tensor,), pattern, sizes, reduction)
+        function = find_function("reduce", pattern, (tensor.ndim,), (*sizes,), (tensor.dtype,), reduction)
+        return function(tensor, *sizes.values())
+
+    return call
+
+
+def substitute_for_einsum() -> Callable[..., Any]:
+    """Return the function that Dynamo traces in place of ``einsum``, as `substitute_for_one_tensor` does."""
+    find_function, call_any, is_instance = traced_function_of_tensors, einsum_under_dynamo, isinstance
+    text, length, classical, error = str, len, CLASSICAL_EINSUM, AttributeError
+
+    def call(*operands: Any, **sizes: Any) -> Any:
+        *tensors, pattern = operands
+        operation = "einsum"
+        if not is_instance(pattern, text):
+            pattern, *tensors = operands
+            operation = classical
+            if not is_instance(pattern, text):
+                return call_any(*operands, **sizes)
+        if sizes and (
+            operation == classical
+            or "precision" in sizes
+            or "out_sharding" in sizes
+            or "preferred_element_type" in sizes
+        ):
+            return call_any(*operands, **sizes)
+        ranks: Any = ()
+        dtypes: Any = ()
+        try:
+            if length(tensors) == 2:  # without a loop, which takes longer to trace
+                a, b = tensors
+                ranks, dtypes = (a.ndim, b.ndim), (a.dtype, b.dtype)
+            else:
+                for tensor in tensors:
+                    ranks, dtypes = (*ranks, tensor.ndim), (*dtypes, tensor.dtype)
+        except error:  # a list of tensors, a number, or the axis numbers of the interleaved form
+            return call_any(*operands, **sizes)
+        return find_function(operation, pattern, ranks, (*sizes,), dtypes)(*tensors, *sizes.values())
+
+    return call
+
+
+def substitute_for_pattern_call() -> Callable[..., Any]:
+    """Return the function that Dynamo traces in place of `call_pattern`, as `substitute_for_one_tensor` does."""
+    find_function, length = traced_function_of_tensors, len
+
+    def call(operation: str, pattern: Any, tensor: Any) -> Any:
+        stages = pattern._stages
+        if length(stages) > 1:
+            return pattern._call_under_dynamo(operation, (tensor,))
+        text, sizes = stages[0]
+        names, values = [], []
+        for name, size in sizes:
+            names.append(name)
+            values.append(size)
+        return find_function(operation, text, (tensor.ndim,), (*names,), (), "", True)(tensor, *values)
+
+    return call
 
 
 def call_under_dynamo(
@@ -29,12 +146,7 @@ def call_under_dynamo(
     ``is_method`` is true for a method of a `Pattern`, false for a function.
     """
     from plait._executor.classical_calls import is_default_argument
-    from plait._executor.plan_data import (
-        check_size_is_valid_for_dynamo,
-        plan_data_or_message_for_dynamo,
-        run_plan_data,
-        size_error_message_for_dynamo,
-    )
+    from plait._operations.reduce import CUSTOM_REDUCTION
     from plait._shapes.solver import CLASSICAL_ARGUMENT_NAMES
     from plait.backends.torch.backend import TORCH_BACKEND
     from plait.backends.torch.tracing import break_graph, leave_frame_to_python
@@ -55,48 +167,12 @@ def call_under_dynamo(
         break_graph("memory_limit is kept by calls outside of a graph")
     if options is not None and options.backend_kwargs:
         break_graph(f"{options.backend_kwargs[0][0]} belongs to JAX")
-    for name, value in sizes.items():
-        if isinstance(value, (bool, float)) or value < 0:
-            break_graph(
-                check_size_is_valid_for_dynamo(
-                    pattern, name, value if isinstance(value, (bool, float)) else index(value)
-                )[1]
-            )
-    given = tuple(sizes)
-    ranks = tuple([len(tensor.shape) for tensor in tensors])
-    reduction_name = reduction if isinstance(reduction, str) else "custom"
-    dtype = tensors[0].dtype if operation == "reduce" else None
-    if operation in ("einsum", CLASSICAL_EINSUM) and len(tensors) == 1:
-        dtype = tensors[0].dtype
-        reduction_name = _reduction_of_unary_einsum(operation, dtype)
-    data = _unwrap_or_break_graph(
-        plan_data_or_message_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype, optimize),
-        is_method=is_method,
-    )
-    reduce_function = (
-        reduction
-        if reduction_name == "custom"
-        else TORCH_BACKEND.reduction(reduction_name, dtype)
-        if reduction_name
-        else None
-    )
-
-    def break_graph_with_size_error(slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
-        # A symbolic size becomes its value in this call; ``None`` is a size that no step reads.
-        int_slots = tuple([None if size is None else index(size) for size in slots])
-        break_graph(size_error_message_for_dynamo(operation, pattern, ranks, given, int_slots, kind, source, factors))
-        return AssertionError("Python has taken over before this")
-
-    return run_plan_data(data, tensors, sizes, TORCH_BACKEND, reduce_function, break_graph_with_size_error)
-
-
-@assume_constant
-def _reduction_of_unary_einsum(operation: str, dtype: Any) -> str:
-    """Return `reduction_of_unary_einsum` for PyTorch."""
-    from plait._executor.compile import reduction_of_unary_einsum
-    from plait.backends.torch.backend import TORCH_BACKEND
-
-    return reduction_of_unary_einsum(operation, TORCH_BACKEND, dtype)
+    ranks = tuple([tensor.ndim for tensor in tensors])
+    dtypes = tuple([tensor.dtype for tensor in tensors]) if operation in ("reduce", "einsum", CLASSICAL_EINSUM) else ()
+    is_custom = not isinstance(reduction, str)
+    name = CUSTOM_REDUCTION if is_custom else reduction
+    function = traced_function(operation, pattern, ranks, tuple(sizes), dtypes, name, is_method, optimize)
+    return function(*tensors, *sizes.values(), *([reduction] if is_custom else []))
 
 
 @assume_constant
@@ -119,7 +195,7 @@ def _with_tensors_of_numbers(operands: Sequence[Any]) -> Sequence[Any]:
     tensor = operands[numbers.index(False)]
     return [
         TORCH_BACKEND.tensor_from_number(operand, tensor) if is_number else operand
-        for operand, is_number in zip(operands, numbers)  # noqa: B905  # as in `run_plan_data`
+        for operand, is_number in zip(operands, numbers)  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
     ]
 
 
@@ -187,3 +263,9 @@ def _unwrap_or_break_graph(result: Any, *, is_method: bool = False) -> Any:
     if value is None:
         (leave_frame_to_python if is_method else break_graph)(message)
     return value
+
+
+@dynamo_substitute(substitute_for_pattern_call())
+def call_pattern(operation: str, pattern: Any, tensor: Any) -> Any:
+    """Return what a method of a pattern returns for one tensor; Dynamo traces a substitute of this function alone."""
+    return getattr(pattern, operation)(tensor)

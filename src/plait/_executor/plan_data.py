@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._executor.compile import check_and_solve, lower_pattern, sizes_to_ints
-from plait._executor.einsum_forms import CLASSICAL_EINSUM
-from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding
-from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE, assume_constant, assume_constant_or_error
-from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
+from plait._executor.options import kwargs_without_out_sharding
 from plait._plan.graph import Plan, input_and_output_shapes
 from plait._plan.nodes import Contract, Reshape, Shape
-from plait._shapes.sizes import SizeErrorFactory, extend_slots, extend_symbolic_slots, size_op_error
+from plait._shapes.sizes import SizeErrorFactory, extend_slots, extend_symbolic_slots
 from plait._shapes.solver import PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
 from plait.backends.interface import Backend
 
@@ -142,36 +138,3 @@ def run_plan_data(
             function: Any = getattr(backend, method)
             values.append(function(first_operand, argument))
     return values[outputs[0]] if len(outputs) == 1 else tuple([values[number] for number in outputs])
-
-
-@assume_constant_or_error
-def plan_data_or_message_for_dynamo(
-    operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any, optimize: Any
-) -> PlanData:
-    """Return the plan of a call as plain tuples; the decorator adds the message of an error, for Dynamo."""
-    from plait._executor.einsum_options import apply_einsum_options, options_with_optimize
-    from plait.backends.torch.backend import TORCH_BACKEND
-
-    TORCH_BACKEND.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
-    if reduction and reduction != CUSTOM_REDUCTION:
-        check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
-    plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
-    if operation in ("einsum", CLASSICAL_EINSUM):
-        plan = apply_einsum_options(plan, options_with_optimize(CURRENT_OPTIONS.get(), optimize))
-    return plan_to_tuples(plan)
-
-
-@assume_constant_or_error
-def check_size_is_valid_for_dynamo(pattern: str, name: str, value: Any) -> None:
-    """Check that a size is an exact integer; the decorator returns the message of the error, for Dynamo."""
-    sizes_to_ints(pattern, {name: value})
-
-
-@assume_constant
-def size_error_message_for_dynamo(
-    operation: str, pattern: str, ranks: Any, size_names: Any, slots: Any, kind: str, source: int, factors: Any
-) -> str:
-    """Return the text of the error for sizes that do not fit."""
-    return str(
-        size_op_error(check_and_solve(operation, pattern, ranks, size_names), list(slots), kind, source, factors)
-    )

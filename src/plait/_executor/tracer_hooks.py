@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from plait.errors import PlaitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     DecoratedFunction = TypeVar("DecoratedFunction", bound=Callable[..., Any])
 
@@ -48,14 +49,106 @@ class _PaddleGraphBreakInfo:
 
 
 def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[DecoratedFunction], DecoratedFunction]:
-    """Return a decorator that makes Dynamo trace ``substitute`` in place of the decorated function."""
+    """Return a decorator that makes Dynamo trace ``substitute`` in place of the decorated function.
+
+    Dynamo adds a guard for each global variable that the substitute reads, and none for one of its closure.
+    """
 
     def decorate(function: DecoratedFunction) -> DecoratedFunction:
-        setattr(function, DYNAMO_INLINE_ATTRIBUTE, substitute)
         FUNCTIONS_WITH_SUBSTITUTE.append(function)
+        _when_dynamo_is_imported(lambda: _substitute_in_graph(function, substitute))
         return do_not_convert(function)
 
     return decorate
+
+
+def dynamo_method_substitute(substitute: Callable[..., Any]) -> Callable[[DecoratedFunction], DecoratedFunction]:
+    """Do what `dynamo_substitute` does for a method, for which ``torch.compiler.substitute_in_graph`` does nothing."""
+
+    def decorate(function: DecoratedFunction) -> DecoratedFunction:
+        FUNCTIONS_WITH_SUBSTITUTE.append(function)
+        setattr(function, DYNAMO_INLINE_ATTRIBUTE, substitute)
+        return do_not_convert(function)
+
+    return decorate
+
+
+def dynamo_constant_function(substitute: Callable[..., Any]) -> Callable[[DecoratedFunction], DecoratedFunction]:
+    """Return a decorator that makes Dynamo run a function of constants while it traces, and go on with its result.
+
+    The result may be a function, of which Dynamo does not add a guard. If an argument is not constant, Dynamo traces
+    ``substitute``.
+    """
+
+    def decorate(function: DecoratedFunction) -> DecoratedFunction:
+        _when_dynamo_is_imported(lambda: _substitute_in_graph(function, substitute, is_constant=True))
+        return function
+
+    return decorate
+
+
+def _substitute_in_graph(
+    function: Callable[..., Any], substitute: Callable[..., Any], *, is_constant: bool = False
+) -> None:
+    """Register a substitute with Dynamo; torch has the public function for it from 2.6 on."""
+    from torch import compiler
+
+    if hasattr(compiler, "substitute_in_graph"):
+        options = {"can_constant_fold_through": is_constant, "skip_signature_check": True}
+        compiler.substitute_in_graph(function, **options)(substitute)
+        return
+    from plait._executor.dynamo_before_2_6 import substitute_by_attribute
+
+    substitute_by_attribute(function, substitute, is_constant=is_constant)
+
+
+def _when_dynamo_is_imported(register: Callable[[], None]) -> None:
+    """Call a function as soon as ``torch._dynamo`` is imported, which ``torch.compile`` does; at once if it is."""
+    if "torch._dynamo" in sys.modules:
+        register()
+    else:
+        _ImportHook.functions.append(register)
+
+
+class _ImportHook:
+    """A finder of modules that waits for ``torch._dynamo``, since to import it takes seconds."""
+
+    functions: ClassVar[list[Callable[[], None]]] = []
+
+    @classmethod
+    def find_spec(cls, name: str, *_: Any) -> Any:
+        """Return the spec of ``torch._dynamo`` with a loader that calls the functions after it; else ``None``."""
+        if name != "torch._dynamo" or cls not in sys.meta_path:
+            return None
+        sys.meta_path.remove(cls)
+        from importlib.util import find_spec
+
+        spec: Any = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _LoaderBeforeFunctions(spec.loader, cls.functions)
+        return spec
+
+
+class _LoaderBeforeFunctions:
+    """A loader of modules that calls some functions after it has executed a module."""
+
+    def __init__(self, loader: Any, functions: list[Callable[[], None]]) -> None:
+        self.loader, self.functions = loader, functions
+
+    def create_module(self, spec: Any) -> Any:
+        """Return what the loader returns."""
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        """Execute the module, and call the functions."""
+        module.__loader__ = module.__spec__.loader = self.loader
+        self.loader.exec_module(module)
+        while self.functions:
+            self.functions.pop(0)()
+
+
+if "torch._dynamo" not in sys.modules:
+    sys.meta_path.insert(0, _ImportHook)
 
 
 def do_not_convert(function: DecoratedFunction) -> DecoratedFunction:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -77,7 +76,7 @@ class TorchBackend(Backend):
     concat = staticmethod(torch.cat)
     stack = staticmethod(torch.stack)
     einsum = staticmethod(einsum)
-    view = staticmethod(lambda tensor, shape: tensor.view(shape))
+    view = staticmethod(torch.Tensor.view)
 
     @staticmethod
     def tensor_from_number(number: Any, tensor: Any) -> Any:
@@ -153,6 +152,16 @@ def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
     return tensor
 
 
+def _std(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Return the standard deviation over the number of elements; Dynamo does not trace a ``partial`` in a closure."""
+    return torch.std(tensor, axes, correction=0)
+
+
+def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Return the variance over the number of elements."""
+    return torch.var(tensor, axes, correction=0)
+
+
 def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return ``torch.logsumexp``, or its formula where a length depends on data: the function asks if it is 0."""
     count = tensor.numel()
@@ -174,8 +183,8 @@ _REDUCTIONS: dict[str, ReductionFunction] = {
     "prod": _prod,
     "any": torch.any,
     "all": torch.all,
-    "std": partial(torch.std, correction=0),
-    "var": partial(torch.var, correction=0),
+    "std": _std,
+    "var": _var,
     "logsumexp": _logsumexp if HAS_GUARD_OR_FALSE else torch.logsumexp,
 }
 

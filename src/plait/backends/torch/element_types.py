@@ -118,6 +118,18 @@ def einsum(equation: str, *tensors: Any) -> Any:
     return result if len(tensors) > 1 or dtype.is_floating_point or dtype.is_complex else result.to(dtype)
 
 
+def einsum_of_dtypes(dtypes: tuple[Any, ...], count: int) -> Callable[..., Any]:
+    """Return a function that does what `einsum` does for operands of these element types, and asks less.
+
+    ``count`` is the number of its operands: fewer than of element types in one step of a contraction path.
+    """
+    dtype = dtypes[0]
+    is_summed_wider = count == 1 and not (dtype.is_floating_point or dtype.is_complex)
+    if any(other != dtype for other in dtypes) or dtype in _NEEDS_CAST or is_summed_wider:
+        return einsum
+    return torch.einsum if count < 3 else einsum_of_any_lengths
+
+
 def _is_cast_by_autocast(tensors: Sequence[Any]) -> bool:
     """Whether ``torch.autocast`` is on and gives these tensors one element type in a product of matrices."""
     return _autocast_is_enabled(tensors[0].device.type) and all(
