@@ -23,10 +23,12 @@ def call_under_dynamo(
     options: Any = None,
     *,
     is_method: bool = False,
+    max_rank: int | None = None,
 ) -> Any:
     """Return the result of an operation, while Dynamo traces; break the graph if the call has a mistake.
 
-    ``is_method`` is true for a method of a `Pattern`, false for a function.
+    ``is_method`` is true for a method of a `Pattern`, false for a function. ``max_rank`` is that of a layer; ``None``
+    is that of the options.
     """
     from plait._executor.classical_calls import is_default_argument
     from plait._executor.plan_data import (
@@ -70,7 +72,7 @@ def call_under_dynamo(
         dtype = tensors[0].dtype
         reduction_name = _reduction_of_unary_einsum(operation, dtype)
     data = _unwrap_or_break_graph(
-        plan_data_or_message_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype, optimize),
+        plan_data_or_message_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype, optimize, max_rank),
         is_method=is_method,
     )
     reduce_function = (

@@ -146,18 +146,19 @@ def run_plan_data(
 
 @assume_constant_or_error
 def plan_data_or_message_for_dynamo(
-    operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any, optimize: Any
+    operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any, optimize: Any, max_rank: Any
 ) -> PlanData:
     """Return the plan of a call as plain tuples; the decorator adds the message of an error, for Dynamo."""
-    from plait._executor.einsum_options import apply_einsum_options, options_with_optimize
+    from plait._executor.einsum_options import apply_einsum_options, options_with_max_rank, options_with_optimize
     from plait.backends.torch.backend import TORCH_BACKEND
 
     TORCH_BACKEND.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
     if reduction and reduction != CUSTOM_REDUCTION:
         check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
-    plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
+    options = options_with_max_rank(CURRENT_OPTIONS.get(), max_rank)
+    plan = lower_pattern(operation, pattern, ranks, size_names, reduction, options and options.max_rank)
     if operation in ("einsum", CLASSICAL_EINSUM):
-        plan = apply_einsum_options(plan, options_with_optimize(CURRENT_OPTIONS.get(), optimize))
+        plan = apply_einsum_options(plan, options_with_optimize(options, optimize))
     return plan_to_tuples(plan)
 
 
