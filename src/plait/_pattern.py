@@ -12,6 +12,7 @@ from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dty
 from plait._executor.dynamo import call_pattern, call_under_dynamo, operations_by_stage_under_dynamo
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding, options_with_backend_kwargs
+from plait._executor.options import options as set_options
 from plait._executor.tracer_hooks import do_not_convert, dynamo_method_substitute
 from plait._executor.uncached_dispatch import call_uncached, convert_error_for_caller
 from plait.errors import PlaitError, shorten_traceback
@@ -347,8 +348,13 @@ class PatternMethods:
             entry = None
         if entry is None:
             return call_uncached(form, tensors, text, sizes, reduction, options)
+        from plait._executor.rank_limit import ranks_may_be_limited
+
+        could_be_limited = ranks_may_be_limited()
         call = entry.build()
         self._cache_callable(key, call)
+        if could_be_limited != ranks_may_be_limited():  # another thread has used ``max_rank`` for the first time
+            self._callables.clear()
         return call(*tensors)
 
     def _text_and_sizes(self) -> tuple[str, dict[str, int]]:
@@ -362,7 +368,11 @@ class PatternMethods:
         No lock is needed: each operation on a dictionary is atomic, and several threads exceed the limit by a few at
         most.
         """
-        if len(self._callables) >= MAX_CALLABLES_PER_PATTERN:
+        if not self._callables:
+            from plait._executor.rank_limit import forget_when_limited  # imported here, as `import plait` is fast
+
+            forget_when_limited(self, self._callables)
+        elif len(self._callables) >= MAX_CALLABLES_PER_PATTERN:
             self._callables.clear()
         self._callables[key] = call
 
@@ -453,9 +463,10 @@ class Pattern(PatternMethods):
         (24, 768)
     """
 
-    __slots__ = ("_equation", "text")
+    __slots__ = ("_equation", "_max_rank", "text")
 
     _equation: str | None
+    _max_rank: int | None  # of a layer, in place of the one of the options
     text: str
 
     def __init__(self, pattern: str, sizes: Mapping[str, SupportsIndex]) -> None:
@@ -463,6 +474,7 @@ class Pattern(PatternMethods):
 
         text, checked, equation = normalize_pattern_and_sizes(pattern, sizes)
         object.__setattr__(self, "_equation", equation)
+        object.__setattr__(self, "_max_rank", None)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "_stages", ((text, tuple(checked.items())),))
         object.__setattr__(self, "_callables", {})
@@ -549,6 +561,9 @@ class Pattern(PatternMethods):
         """
         from plait._explain.explanation import explain, explain_equation
 
+        if self._max_rank is not None:
+            with set_options(max_rank=self._max_rank):
+                return pattern_within_rank(self.text, self.sizes, None).explain(*shapes)
         try:
             if self._equation is not None:
                 return explain_equation(self._equation, shapes)
@@ -595,10 +610,12 @@ class Pattern(PatternMethods):
                 return np.max(tensor, axis=2)
             <BLANKLINE>
         '''
+        from plait._executor.rank_dispatch import max_rank_of
         from plait._executor.standalone_source import generate_source
 
         try:
-            return generate_source(framework, self.text, ranks, self.sizes, operation, reduction)
+            max_rank = self._max_rank or max_rank_of(None)
+            return generate_source(framework, self.text, ranks, self.sizes, operation, reduction, max_rank)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -606,11 +623,37 @@ class Pattern(PatternMethods):
         self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
     ) -> Any:
         """Make a call whose callable is not in the pattern's dictionary."""
+        if self._max_rank is not None:
+            return self._call_within_own_rank(operation, tensors, reduction, options, self._max_rank)
         if self._equation is not None and operation == "einsum":
             return self._call_and_cache(
                 (self._equation, ()), operation, tensors, reduction, options, form=CLASSICAL_EINSUM
             )
         return self._call_and_cache(self._stages[0], operation, tensors, reduction, options)
+
+    def _call_within_own_rank(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any, max_rank: int
+    ) -> Any:
+        """Make a call of a layer that has a ``max_rank``, and cache its callable if the arguments can be a key."""
+        from plait._executor.compile import build_callable_within_rank
+        from plait._executor.einsum_options import options_with_max_rank
+
+        own_options = options_with_max_rank(options, max_rank)
+        key = _callable_key(operation, tensors, reduction, options)
+        try:
+            arguments = None if key is None else (*key[1:-1], own_options) if operation == "einsum" else key[1:]
+            if arguments is not None:
+                lookup(operation, self.text, *arguments, **self.sizes)  # raises for a call not to be cached
+        except TypeError:
+            arguments = None
+        if arguments is None:
+            return call_uncached(operation, tensors, self.text, self.sizes, reduction, own_options)
+        tensor_type, shape, *extra_key = arguments
+        call = build_callable_within_rank(
+            operation, self.text, tensor_type, shape, tuple(extra_key), self.sizes, max_rank
+        )
+        self._cache_callable(key, call)
+        return call(*tensors)
 
     def _call_under_dynamo(
         self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
@@ -619,7 +662,9 @@ class Pattern(PatternMethods):
         text, sizes = self._stages[0]
         if self._equation is not None and operation == "einsum":
             operation, text = CLASSICAL_EINSUM, self._equation
-        return call_under_dynamo(operation, tensors, text, dict(sizes), reduction, options, is_method=True)
+        return call_under_dynamo(
+            operation, tensors, text, dict(sizes), reduction, options, is_method=True, max_rank=self._max_rank
+        )
 
     def _output_shape(self, shapes: tuple[Any, ...]) -> tuple[int | None, ...]:
         """Return the shape of the result for tensors of these shapes."""
@@ -629,14 +674,22 @@ class Pattern(PatternMethods):
 
     def _equality_key(self) -> tuple[Any, ...]:
         """Return the key by which patterns are compared; an equation is not the pattern that says the same."""
-        return (*super()._equality_key(), self._equation)
+        return (*super()._equality_key(), self._equation, self._max_rank)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Pattern, (self._equation or self.text, self.sizes)
+        arguments = self._equation or self.text, self.sizes
+        return (Pattern, arguments) if self._max_rank is None else (pattern_within_rank, (*arguments, self._max_rank))
 
     def __repr__(self) -> str:
         sizes = "".join(f", {name}={size}" for name, size in self.sizes.items())
         return f"plait.compile({self._equation or self.text!r}{sizes})"
+
+
+def pattern_within_rank(pattern: str, sizes: Mapping[str, SupportsIndex], max_rank: int | None) -> Pattern:
+    """Return a pattern, as of a layer, whose operations plan no tensor above a rank, whatever the options are."""
+    limited = Pattern(pattern, sizes)
+    object.__setattr__(limited, "_max_rank", max_rank)
+    return limited
 
 
 class PatternPipeline(PatternMethods):

@@ -227,6 +227,7 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT311": (SizeError, "a size that is given twice"),
     "PLT312": (SizeError, "an `out` of another shape than the result"),
     "PLT313": (SizeError, "a limit of memory that cannot be kept"),
+    "PLT314": (SizeError, "a tensor above the highest rank that the options allow"),
     "PLT401": (CopyRequiredError, "a group that cannot be formed without a copy"),
     "PLT501": (BackendError, "a tensor or a framework that plait does not know"),
     "PLT502": (BackendError, "a backend that does not load"),

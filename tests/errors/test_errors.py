@@ -48,6 +48,11 @@ class NNModuleStandIn:
         return "Modular()"
 
 
+def call_within_rank(max_rank, function, *arguments, **sizes):
+    with plait.options(max_rank=max_rank):
+        return function(*arguments, **sizes)
+
+
 FAILING_CALLS = {
     # PLT1: syntax
     "PLT101 a number for a pattern": lambda: plait.rearrange(ARRAY, 5),
@@ -229,6 +234,15 @@ FAILING_CALLS = {
     "PLT301 a limit without a unit": lambda: einsum_with_options(memory_limit="1024"),
     "PLT313 a limit below the result": lambda: einsum_with_options(memory_limit="1 B"),
     "PLT214 progress": lambda: einsum_with_options(progress=3),
+    "PLT301 a rank": lambda: plait.options(max_rank=4.5),
+    "PLT314 a rank below the lowest": lambda: plait.options(max_rank=2),
+    "PLT314 the result": lambda: call_within_rank(4, plait.rearrange, ARRAY, "b c (h p) w -> b c h p w", p=2),
+    "PLT314 the input": lambda: call_within_rank(3, plait.reduce, ARRAY, "b c h w -> b c", "max"),
+    "PLT314 an operand": lambda: call_within_rank(3, plait.einsum, ARRAY[0, 0], ARRAY, "w k, b c h w -> b k"),
+    "PLT314 a packed tensor": lambda: call_within_rank(3, plait.pack, [ARRAY[0], ARRAY], "* w"),
+    "PLT314 an unpacked tensor": lambda: call_within_rank(3, plait.unpack, ARRAY[0], [(2, 2)], "c * w"),
+    "PLT314 a layer": lambda: Reduce("b (h p) (w q) -> b h p w q", "max", p=2, q=2, max_rank=4),
+    "PLT314 a limit of memory too": lambda: einsum_with_options(memory_limit=8000, max_rank=4),
     # PLT4: views
     "PLT401 merge": lambda: plait.view(ARRAY, "b c h w -> b (h w c)"),
     "PLT401 list": lambda: plait.view([ARRAY, ARRAY], "n b c h w -> n b c h w"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from itertools import compress
 from math import prod
 from typing import Any
@@ -16,6 +17,8 @@ from plait._executor.executable import (
     with_result_shape_check,
     with_unchanged_errors,
 )
+from plait._executor.rank_dispatch import choose_by_max_rank
+from plait._executor.rank_limit import rank_limit_error, ranks_may_be_limited
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE
 from plait._notation.equation import equation_as_pattern, format_equation, parse_equation
 from plait._notation.parser import parse
@@ -23,6 +26,7 @@ from plait._notation.tree import collect_names, item_of_each_dimension
 from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
 from plait._operations.table import find_operation_or_einsum
 from plait._plan.graph import Plan
+from plait._plan.nodes import Reduce
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import (
     compute_all_slots,
@@ -32,7 +36,7 @@ from plait._shapes.sizes import (
     sizes_by_normalized_name,
     to_exact_size,
 )
-from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size_name_error
+from plait._shapes.solver import SolvedPattern, solve_pattern, tensor_phrase, unknown_size_name_error
 from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
 from plait.backends.registry import common_backend
 from plait.errors import PlaitError, make_error, mark_as_unchanged
@@ -69,10 +73,28 @@ def check_and_solve(operation: str, pattern: str, ranks: tuple[int, ...], size_n
 
 
 def lower_pattern(
-    operation: str, pattern: str, ranks: tuple[int, ...], size_names: tuple[str, ...], reduction: str = ""
+    operation: str,
+    pattern: str,
+    ranks: tuple[int, ...],
+    size_names: tuple[str, ...],
+    reduction: str = "",
+    max_rank: int | None = None,
 ) -> Plan:
     """Return the plan of a call, which is the same for every framework and shape."""
-    return find_operation_or_einsum(operation).lower(check_and_solve(operation, pattern, ranks, size_names), reduction)
+    solved = check_and_solve(operation, pattern, ranks, size_names)
+    if max_rank is not None:
+        check_ranks_of_ends(solved, max_rank)
+    return find_operation_or_einsum(operation).lower(solved, reduction, max_rank)
+
+
+def check_ranks_of_ends(solved: SolvedPattern, max_rank: int) -> None:
+    """Raise PLT314 if an input or the output of a pattern has a rank above a limit."""
+    for number, rank in enumerate((*solved.ranks, len(solved.output))):
+        if rank > max_rank:
+            tree, count = solved.tree, len(solved.ranks)
+            tensor = tensor_phrase(number, count) if number < count else "the result"
+            expr = (*tree.left, *(tree.right or ()))[number]
+            raise rank_limit_error(tensor, rank, max_rank, tree.text, expr.span)
 
 
 @clearable_lru_cache(maxsize=1024)
@@ -84,14 +106,23 @@ def build_executable(
     size_names: tuple[str, ...],
     reduction: str = "",
     dtype: Any = None,
+    max_rank: int | None = None,
 ) -> Executable:
     """Return the plan of a call with the functions of the backend for these tensor types."""
     backend = common_backend(tensor_types)
     backend.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
-    plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
+    plan = lower_pattern(operation, pattern, ranks, size_names, reduction, max_rank)
     if not reduction or reduction == CUSTOM_REDUCTION:  # the caller's function is added by `build_reduce_executable`
         return Executable(plan, backend, copies_broadcast=operation == "repeat")
-    return Executable(plan, backend, _find_backend_reduction(backend, reduction, dtype))
+    function = _find_backend_reduction(backend, reduction, dtype)
+    if sum([isinstance(node, Reduce) for node, _ in plan.steps]) > 1:  # the first may give another element type
+        return Executable(plan, backend, partial(_reduce_by_dtype, backend, reduction))
+    return Executable(plan, backend, function)
+
+
+def _reduce_by_dtype(backend: Backend, name: str, tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Reduce a tensor by the backend's reduction for its element type."""
+    return _find_backend_reduction(backend, name, backend.dtype(tensor))(tensor, axes)
 
 
 @clearable_lru_cache(maxsize=1024)
@@ -109,16 +140,38 @@ def _find_backend_reduction(backend: Backend, name: str, dtype: Any) -> Callable
 def build_callable(
     operation: str, pattern: str, tensor_type: Any, shape: Any, extra_key: tuple[Any, ...], sizes: dict[str, int]
 ) -> Callable[..., Any]:
-    """Return the callable of a call whose sizes are all ints; the arguments after the pattern are those of `lookup`."""
+    """Return the callable of a call whose sizes are all ints; the arguments after the pattern are those of `lookup`.
+
+    Without an einsum the callable obeys ``max_rank`` of the options of each of its calls.
+    """
+    build = partial(build_callable_within_rank, operation, pattern, tensor_type, shape, extra_key, sizes)
+    return choose_by_max_rank(build) if type(tensor_type) is not tuple and ranks_may_be_limited() else build(None)
+
+
+def build_callable_within_rank(
+    operation: str,
+    pattern: str,
+    tensor_type: Any,
+    shape: Any,
+    extra_key: tuple[Any, ...],
+    sizes: dict[str, int],
+    max_rank: int | None,
+) -> Callable[..., Any]:
+    """Return the callable of `build_callable` for one ``max_rank``; an einsum has its own among its options."""
     try:
         if type(tensor_type) is tuple:
             return build_einsum_callable(operation, pattern, tensor_type, shape, sizes, *extra_key)
         if operation == "reduce":
-            executable = build_reduce_executable(pattern, tensor_type, len(shape), tuple(sizes), *extra_key)
+            executable = build_reduce_executable(
+                pattern, tensor_type, len(shape), tuple(sizes), *extra_key, max_rank=max_rank
+            )
         else:
-            executable = build_executable(operation, pattern, (tensor_type,), (len(shape),), tuple(sizes))
+            executable = build_executable(
+                operation, pattern, (tensor_type,), (len(shape),), tuple(sizes), max_rank=max_rank
+            )
         if operation == "view":
             check_view(executable, shape, extra_key[0], sizes)
+        if operation == "view" or max_rank is not None:  # a schedule has views of any rank
             return executable.bind(shape, sizes)
         return bind_or_schedule(executable, shape, sizes)
     except PlaitError as error:
@@ -166,10 +219,15 @@ def build_einsum_callable(
     """Return the callable of an ``einsum`` for operands of these types, shapes and element types."""
     from plait._executor.contraction import (
         build_decomposed_einsum,
+        build_einsum_within_rank,
         contraction_functions_for_tensors,
         find_requested_path,
     )
-    from plait._executor.einsum_options import check_implicit_sums, options_with_path_of_plan
+    from plait._executor.einsum_options import (
+        check_backend_kwargs_fit_plan,
+        check_implicit_sums,
+        options_with_path_of_plan,
+    )
     from plait._executor.long_sums import build_blockwise_sum, find_long_summed_axis
     from plait._operations.einsum import drop_stretched_dimensions, lower_to_framework_einsum
 
@@ -178,10 +236,16 @@ def build_einsum_callable(
     ranks, size_names = tuple([len(shape) for shape in shapes]), tuple(sizes)
     solved = check_and_solve(operation, pattern, ranks, size_names)
     check_implicit_sums(solved, options)
+    max_rank = None if options is None else options.max_rank
+    if max_rank is not None:
+        check_ranks_of_ends(solved, max_rank)
     all_lengths = [size for shape in shapes for size in shape]
     slots = compute_all_slots(solved, solved.size_ops, all_lengths, sizes)
     options = options_with_path_of_plan(options, solved, slots)
     if options is not None and options.memory_limit is not None:
+        if max_rank is not None:
+            message = "max_rank and memory_limit cannot be used together"
+            raise make_error("PLT314", message, solved.text)
         if backend.build_einsum_within_limit is not None:
             plan = lower_to_framework_einsum(solved)
             slots = compute_all_slots(solved, plan.size_ops, all_lengths, sizes)
@@ -206,17 +270,22 @@ def build_einsum_callable(
             ],
         )
     if options is not None and options.backend_kwargs:
-        plan = lower_to_framework_einsum(solved, find_requested_path(solved, slots, options) or ())
+        plan = lower_to_framework_einsum(solved, find_requested_path(solved, slots, options) or (), max_rank)
+        check_backend_kwargs_fit_plan(plan, options)
         slots = compute_all_slots(solved, plan.size_ops, all_lengths, sizes)
         return Executable(plan, backend).bind_einsum_with_backend_kwargs(slots, dict(options.backend_kwargs))
     if len(ranks) == 1:
         reduction = reduction_of_unary_einsum(operation, backend, dtypes[0])
-        executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction, dtypes[0])
-        if options is not None and options.is_block:  # a schedule has intermediate results
+        executable = build_executable(
+            operation, pattern, tensor_types, ranks, size_names, reduction, dtypes[0], max_rank
+        )
+        if options is not None and (options.is_block or max_rank is not None):  # a schedule has intermediate results
             return executable.bind(shapes[0], sizes)
         return bind_or_schedule(executable, shapes[0], sizes)
     functions = contraction_functions_for_tensors(tensor_types, dtypes)
     call = build_decomposed_einsum(solved, slots, tensor_types, functions, dtypes, backend, options)
+    if call is None and options is not None and max_rank is not None:
+        return build_einsum_within_rank(solved, slots, functions, dtypes, backend, options, max_rank)
     if call is None:
         return build_executable(operation, pattern, tensor_types, ranks, size_names).bind(all_lengths, sizes)
     casts = None if functions is None else functions.long_sum_casts
@@ -251,16 +320,19 @@ def build_reduce_executable(
     dtype: Any,
     *,
     check_result: bool = True,
+    max_rank: int | None = None,
 ) -> Executable:
     """Return the executable of a ``reduce``; ``check_result`` makes it check the shape that a callable returns."""
     if callable(reduction):
-        executable = build_executable("reduce", pattern, (tensor_type,), (rank,), size_names, CUSTOM_REDUCTION)
+        executable = build_executable(
+            "reduce", pattern, (tensor_type,), (rank,), size_names, CUSTOM_REDUCTION, max_rank=max_rank
+        )
         function = (
             with_result_shape_check(reduction, executable.backend) if check_result else with_unchanged_errors(reduction)
         )
         return Executable(executable.plan, executable.backend, function)
     return build_executable(
-        "reduce", pattern, (tensor_type,), (rank,), size_names, check_reduction_name(reduction), dtype
+        "reduce", pattern, (tensor_type,), (rank,), size_names, check_reduction_name(reduction), dtype, max_rank
     )
 
 

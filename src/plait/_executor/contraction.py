@@ -7,18 +7,21 @@ from functools import partial
 from typing import Any
 
 from plait._executor.einsum_options import OptionValues
-from plait._executor.executable import FunctionAndArgument, build_plan_function
+from plait._executor.executable import Executable, FunctionAndArgument, build_plan_function, with_prepared_operands
+from plait._operations.einsum import lower_to_framework_einsum
 from plait._plan.contraction.layout_search import NetworkContraction
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import Path
 from plait._plan.contraction.search import build_contraction_plan, find_path_if_needed, search_contraction
 from plait._plan.graph import Plan
 from plait._plan.nodes import ContiguousCopy, Contract, Diagonal, Sum
+from plait._shapes.sizes import extend_slots, size_op_error
 from plait._shapes.solver import SolvedPattern
 from plait.backends.capabilities import ContractionFunctions
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
+from plait.errors import make_error
 
 
 def build_decomposed_einsum(
@@ -36,9 +39,56 @@ def build_decomposed_einsum(
         return None
     if options is not None and options.is_block and functions is not None and functions.dot_of_slices is not None:
         functions = functions._replace(dot=functions.dot_of_slices)
-    plan = build_contraction_plan(solved, contraction)
+    plan = contraction_plan_within_rank(solved, contraction, options)
+    if plan is None:
+        return None
     function = build_contraction_callable(plan, backend_for_type(tensor_types[0]) if functions else backend, functions)
     return backend.wrap_callable(function) if plan.steps else function
+
+
+def contraction_plan_within_rank(
+    solved: SolvedPattern, contraction: NetworkContraction, options: OptionValues | None
+) -> Plan | None:
+    """Return the plan of a contraction for given sizes; ``None`` if it exceeds ``max_rank`` of the options."""
+    plan = build_contraction_plan(solved, contraction)
+    if options is None or options.max_rank is None:
+        return plan
+    from plait._plan.bounded_contraction import contraction_exceeds_rank  # imported here because few calls have a limit
+
+    return None if contraction_exceeds_rank(plan, options.max_rank, contraction.network.shapes) else plan
+
+
+def lower_einsum_within_rank(solved: SolvedPattern, slots: Sequence[int], options: OptionValues, max_rank: int) -> Plan:
+    """Return the plan of an einsum by einsums of the framework, along the path for these sizes, within a rank."""
+    network = build_network(solved, slots, across=False)
+    path = find_path_if_needed(network, options.contract, options.max_intermediate, EINSUM_ONLY_COSTS)
+    return lower_to_framework_einsum(solved, path, max_rank)
+
+
+def build_einsum_within_rank(
+    solved: SolvedPattern,
+    slots: Sequence[int],
+    functions: ContractionFunctions | None,
+    dtypes: tuple[Any, ...],
+    backend: Backend,
+    options: OptionValues,
+    max_rank: int,
+) -> Callable[..., Any]:
+    """Return the callable of an einsum for these sizes by the framework's einsums of matrices, within ``max_rank``."""
+    plan = lower_einsum_within_rank(solved, slots, options, max_rank)
+    all_slots = [*slots]
+    extend_slots(all_slots, plan.size_ops[len(solved.size_ops) :], partial(size_op_error, solved))
+    call = Executable(plan, backend).bind_slots(all_slots)
+    if len(dtypes) < 3 or len({*dtypes}) == 1:
+        return call
+    if functions is None or functions.to_compute_dtype is None:  # a product of two alone could overflow
+        message = f"max_rank={max_rank} needs products of two tensors; convert the tensors to one element type"
+        raise make_error("PLT314", message, solved.text)
+    call, to_result = (
+        with_prepared_operands(call, [functions.to_compute_dtype] * len(dtypes)),
+        functions.to_result_dtype,
+    )
+    return lambda *tensors: to_result(call(*tensors))
 
 
 def choose_contraction(

@@ -140,10 +140,12 @@ def call_under_dynamo(
     options: Any = None,
     *,
     is_method: bool = False,
+    max_rank: int | None = None,
 ) -> Any:
     """Return the result of an operation, while Dynamo traces; break the graph if the call has a mistake.
 
-    ``is_method`` is true for a method of a `Pattern`, false for a function.
+    ``is_method`` is true for a method of a `Pattern`, false for a function. ``max_rank`` is that of a layer; ``None``
+    is that of the options.
     """
     from plait._executor.classical_calls import is_default_argument
     from plait._operations.reduce import CUSTOM_REDUCTION
@@ -171,7 +173,7 @@ def call_under_dynamo(
     dtypes = tuple([tensor.dtype for tensor in tensors]) if operation in ("reduce", "einsum", CLASSICAL_EINSUM) else ()
     is_custom = not isinstance(reduction, str)
     name = CUSTOM_REDUCTION if is_custom else reduction
-    function = traced_function(operation, pattern, ranks, tuple(sizes), dtypes, name, is_method, optimize)
+    function = traced_function(operation, pattern, ranks, tuple(sizes), dtypes, name, is_method, optimize, max_rank)
     return function(*tensors, *sizes.values(), *([reduction] if is_custom else []))
 
 

@@ -19,11 +19,17 @@ from plait._operations.rules import format_axis_names
 from plait._plan.contraction.contraction_plan import ContractionPlan, path_of_plan
 from plait._plan.contraction.paths import check_algorithm_name, normalize_path
 from plait._plan.graph import Plan
+from plait._plan.nodes import Contract, Reshape
+from plait._shapes.sizes import to_exact_size
 from plait._shapes.solver import SolvedPattern
 from plait.errors import AxisWarning, PlaitError, make_error, short_repr
 
 if TYPE_CHECKING:
     from plait._executor.sharing import SharedResults
+
+
+MIN_MAX_RANK = 3
+"""The lowest ``max_rank``, which products of stacks of matrices have."""
 
 
 class OptionValues(NamedTuple):
@@ -37,6 +43,7 @@ class OptionValues(NamedTuple):
     strict: bool = False
     kernels: bool = True
     progress: ProgressOption = False
+    max_rank: int | None = None
     max_intermediate: int | None = None  # the most elements of an intermediate result, for a path
     is_block: bool = False  # whether the call is for a block of an einsum under a limit of memory
     backend_kwargs: tuple[tuple[str, Any], ...] = ()
@@ -76,12 +83,23 @@ def _normalize_contract(contract: Any) -> Any:
         raise make_error("PLT214", message) from None
 
 
+def check_max_rank(max_rank: Any) -> int | None:
+    """Return the highest rank of a tensor as an int, or ``None``; raise PLT301 or PLT314 for another value."""
+    if max_rank is None:
+        return None
+    exact = to_exact_size("max_rank", max_rank)
+    if exact < MIN_MAX_RANK:
+        raise make_error("PLT314", f"max_rank={exact} is too low; the lowest is {MIN_MAX_RANK}")
+    return exact
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "contract": _normalize_contract,
     "memory_limit": lambda limit: None if limit is None else parse_memory_limit(limit),
     "strict": bool,
     "kernels": bool,
     "progress": check_progress_option,
+    "max_rank": check_max_rank,
 }
 """By option of `plait.options`, the function that checks it and returns its value in `OptionValues`."""
 
@@ -117,6 +135,11 @@ def options_with_optimize(options: OptionValues | None, optimize: Any) -> Option
     return None if chosen == DEFAULT_OPTIONS else chosen
 
 
+def options_with_max_rank(options: OptionValues | None, max_rank: int | None) -> OptionValues | None:
+    """Return the options with another limit of the rank; ``None`` keeps the one that they have."""
+    return options if max_rank is None else (options or DEFAULT_OPTIONS)._replace(max_rank=max_rank)
+
+
 def options_with_path_of_plan(
     options: OptionValues | None, solved: SolvedPattern, slots: Sequence[Any] | None
 ) -> OptionValues | None:
@@ -137,8 +160,24 @@ def apply_einsum_options(plan: Plan, options: OptionValues | None) -> Plan:
     if options is None:
         return plan
     if isinstance(options.contract, tuple):
-        return lower_to_framework_einsum(plan.solved, normalize_path(options.contract, len(plan.solved.ranks)))
-    return lower_to_framework_einsum(plan.solved) if options.backend_kwargs else plan
+        path = normalize_path(options.contract, len(plan.solved.ranks))
+        plan = lower_to_framework_einsum(plan.solved, path, options.max_rank)
+    elif options.backend_kwargs:
+        plan = lower_to_framework_einsum(plan.solved, max_rank=options.max_rank)
+    check_backend_kwargs_fit_plan(plan, options)
+    return plan
+
+
+def check_backend_kwargs_fit_plan(plan: Plan, options: OptionValues) -> None:
+    """Raise PLT314 for arguments of the framework's einsum if ``max_rank`` needs steps that do not take them."""
+    if options.backend_kwargs and options.max_rank is not None:
+        steps = [node for node, _ in plan.steps]
+        last = max([step for step, node in enumerate(steps) if isinstance(node, Contract)])
+        if any(not isinstance(node, Reshape) for node in steps[last + 1 :]):
+            message = (
+                f"{options.backend_kwargs[0][0]} cannot be given where max_rank={options.max_rank} divides the einsum"
+            )
+            raise make_error("PLT314", message, plan.solved.text)
 
 
 def check_implicit_sums(solved: SolvedPattern, options: OptionValues | None) -> None:

@@ -59,13 +59,18 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         strict: whether to raise an error for an axis that one operand alone has and the result lacks, instead of
             summing over it.
         kernels: whether the compiled kernels of the package ``plait-kernels`` compute copies and reductions of large
-            tensors, if the package is installed. The other options apply to `einsum` alone.
+            tensors, if the package is installed. This option and ``max_rank`` apply to every operation, the others to
+            `einsum` alone.
+        max_rank: the highest rank of a tensor that any operation plans, at least 3; ``None`` for no limit. Core ML, for
+            example, supports 5 dimensions, and ncnn 4. Transposes of more axes are made in several steps, and an
+            einsum as products of matrices.
         progress: whether to show a bar while an einsum under a ``memory_limit`` is computed in blocks, or a function
             ``f(done, total)`` that is called after each block.
 
     Raises:
         AxisError: ``contract`` is not a known name, or the path does not fit the operands.
-        SizeError: ``memory_limit`` is not an exact integer, or text with a unit.
+        SizeError: ``memory_limit`` is not an exact integer, or text with a unit; ``max_rank`` is not an integer of at
+            least 3.
 
     Examples:
         >>> import numpy as np, plait
@@ -92,6 +97,7 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         memory_limit: int | str | None = UNCHANGED,
         strict: bool = UNCHANGED,
         kernels: bool = UNCHANGED,
+        max_rank: int | None = UNCHANGED,
         progress: bool | Callable[[int, int], Any] = UNCHANGED,
     ) -> None:
         from plait._executor.einsum_options import normalize_options_by_name
@@ -101,11 +107,16 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
             "memory_limit": memory_limit,
             "strict": strict,
             "kernels": kernels,
+            "max_rank": max_rank,
             "progress": progress,
         }
         self._given = normalize_options_by_name(
             {name: value for name, value in given.items() if value is not UNCHANGED}
         )
+        if self._given.get("max_rank") is not None:
+            from plait._executor.rank_limit import limit_ranks_from_now_on
+
+            limit_ranks_from_now_on()
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
         enter_options(lambda options: options._replace(**self._given))

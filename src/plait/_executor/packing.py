@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._caches import clearable_lru_cache
+from plait._executor.rank_dispatch import max_rank_of
+from plait._executor.rank_limit import rank_limit_error
 from plait._executor.tensors import backend_for_tensors, check_pattern_is_text
 from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._operations.pack import (
@@ -35,15 +37,23 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
     layout = parse_pack_pattern_cached(check_pattern_is_text(pattern), "pack")
     backend = backend_for_tensors(tensors)
     if not backend.is_wrapper:
-        return pack_with_backend(tensors, pattern, layout, backend)
+        return pack_with_backend(tensors, pattern, layout, backend, max_rank_of(None))
     return _pack_wrapped_tensors(tensors, pattern, layout, backend)
 
 
 def pack_with_backend(
-    tensors: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Backend
+    tensors: Sequence[Any],
+    pattern: str,
+    layout: DimensionCountsAroundStar,
+    backend: Backend,
+    max_rank: int | None = None,
 ) -> tuple[Any, list[tuple[Any, ...]]]:
     """Return what `plait.pack` returns, for tensors of one framework; Dynamo traces this function."""
     shapes = [shape_or_unknown_rank_error(tensor, backend, pattern) for tensor in tensors]
+    if max_rank is not None:
+        for number, shape in enumerate(shapes):
+            _check_rank(f"tensor {number}", len(shape), max_rank, pattern)
+        _check_rank("the packed tensor", sum(layout) + 1, max_rank, pattern)
     parts = [split_shape(shape, layout, pattern, place) for place, shape in enumerate(shapes)]
     check_shared_lengths(parts, pattern, can_compare_sizes=backend.can_compare_sizes(tensors))
     flat = [
@@ -60,12 +70,17 @@ def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]
     layout = parse_pack_pattern_cached(check_pattern_is_text(pattern), "unpack")
     backend = backend_for_tensors((tensor,))
     if not backend.is_wrapper:
-        return unpack_with_backend(tensor, packed_shapes, pattern, layout, backend)
+        return unpack_with_backend(tensor, packed_shapes, pattern, layout, backend, max_rank_of(None))
     return _unpack_wrapped_tensor(tensor, packed_shapes, pattern, layout, backend)
 
 
 def unpack_with_backend(
-    tensor: Any, packed_shapes: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Backend
+    tensor: Any,
+    packed_shapes: Sequence[Any],
+    pattern: str,
+    layout: DimensionCountsAroundStar,
+    backend: Backend,
+    max_rank: int | None = None,
 ) -> list[Any]:
     """Return what `plait.unpack` returns, for a tensor of one framework; Dynamo traces this function."""
 
@@ -81,11 +96,21 @@ def unpack_with_backend(
     lengths_and_shapes = packed_lengths_and_shapes(
         packed_shapes, shape[before], pattern, to_symbolic_size, can_compare_sizes=can_compare_sizes
     )
+    if max_rank is not None:
+        _check_rank("the packed tensor", len(shape), max_rank, pattern)
+        for number, (_, middle) in enumerate(lengths_and_shapes):
+            _check_rank(f"tensor {number}", before + len(middle) + after, max_rank, pattern)
     parts = backend.split(tensor, before, [length for length, _ in lengths_and_shapes])
     return [
         part if len(middle) == 1 else backend.reshape(part, (*shape[:before], *middle, *shape[before + 1 :]))
         for part, (_, middle) in zip(parts, lengths_and_shapes, strict=True)
     ]
+
+
+def _check_rank(tensor: str, rank: int, max_rank: int, pattern: str) -> None:
+    """Raise PLT314 if a tensor of ``pack`` or ``unpack``, the subject of the message, has a rank above a limit."""
+    if rank > max_rank:
+        raise rank_limit_error(tensor, rank, max_rank, pattern, (0, len(pattern)))
 
 
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:

@@ -26,8 +26,9 @@ def generate_source(
     sizes: Mapping[str, int],
     operation: str | None = None,
     reduction: object = None,
+    max_rank: int | None = None,
 ) -> str:
-    """Implement `plait.Pattern.source`."""
+    """Implement `plait.Pattern.source`; no tensor has a rank above ``max_rank``, if it is given."""
     if not isinstance(framework, str):
         raise make_error("PLT501", f"the framework must be a name, not {short_repr(framework)}")
     templates, tree = source_templates_of(_as_exact_str(framework)), parse(_as_exact_str(pattern))
@@ -44,7 +45,7 @@ def generate_source(
     reduction_name = check_reduction_name(_as_exact_str(reduction)) if operation == "reduce" else ""
     int_ranks = tuple([to_exact_size(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
     size_names = (*sizes, *missing_sizes(tree, sizes))
-    plan = lower_pattern(operation, _as_exact_str(pattern), int_ranks, size_names, reduction_name)
+    plan = lower_pattern(operation, _as_exact_str(pattern), int_ranks, size_names, reduction_name, max_rank)
     equations = [node.equation for node, _ in plan.steps if isinstance(node, Contract)]
     if not all(map(templates.supports_einsum_equation, equations)):
         plan = decompose_einsum(plan)

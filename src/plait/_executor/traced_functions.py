@@ -69,22 +69,20 @@ def build_traced_function(
     reduction: str = "",
     is_method: bool = False,
     optimize: Any = None,
+    max_rank: int | None = None,
 ) -> Callable[..., Any]:
     """Return a function of the tensors, of the given sizes, and of a reduction that the caller wrote.
 
-    The arguments are the fields of `TracedCall`, and the argument ``optimize`` of a classical einsum. For a call with a
-    mistake, the function breaks the graph, so that Python makes the call and raises the error.
+    The arguments are the fields of `TracedCall`, the argument ``optimize`` of a classical einsum, and the ``max_rank`` of
+    a layer. For a call with a mistake, the function breaks the graph, so that Python makes the call and raises the error.
     """
+    from plait._executor.einsum_options import options_with_max_rank, options_with_optimize
     from plait.backends.torch.backend import TORCH_BACKEND
 
     TORCH_BACKEND.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
     call = TracedCall(operation, pattern, ranks, size_names, dtypes, reduction, is_method)
     try:
-        options = CURRENT_OPTIONS.get()
-        if optimize is not None:
-            from plait._executor.einsum_options import options_with_optimize
-
-            options = options_with_optimize(options, optimize)
+        options = options_with_optimize(options_with_max_rank(CURRENT_OPTIONS.get(), max_rank), optimize)
         try:
             return _build_cached(call, options)
         except TypeError:  # an option has no hash
@@ -105,7 +103,8 @@ def _build(call: TracedCall, options: OptionValues | None) -> Callable[..., Any]
         reduction = reduction_of_unary_einsum(call.operation, TORCH_BACKEND, dtype)
     if reduction and reduction != CUSTOM_REDUCTION:
         check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
-    plan = lower_pattern(call.operation, call.pattern, call.ranks, call.size_names, reduction)
+    max_rank = None if options is None else options.max_rank
+    plan = lower_pattern(call.operation, call.pattern, call.ranks, call.size_names, reduction, max_rank)
     return _FunctionWriter(apply_einsum_options(plan, options) if is_einsum else plan, call).function()
 
 

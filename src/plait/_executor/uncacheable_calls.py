@@ -10,6 +10,7 @@ from plait._executor.cache import TYPES_WITH_LIST_SHAPE, lookup, lookup_argument
 from plait._executor.compile import (
     add_error_context,
     build_callable,
+    build_callable_within_rank,
     build_executable,
     build_reduce_executable,
     check_and_solve,
@@ -19,6 +20,7 @@ from plait._executor.compile import (
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.executable import with_unchanged_errors
 from plait._executor.plan_data import plan_to_tuples, run_plan_data
+from plait._executor.rank_dispatch import max_rank_of
 from plait._executor.stored_arrays import StoredArray, is_stored_array
 from plait._executor.tensors import (
     check_pattern_is_text,
@@ -85,7 +87,7 @@ def run_uncacheable_call(
             arguments = lookup_arguments(operation, tensor_types, tuple(shapes), dtypes, reduction, options)
             if operation == "view":
                 arguments = (*arguments, backend.strides(stacked[0]))
-            function = _callable_for_known_sizes(operation, pattern, arguments, checked)
+            function = _callable_for_known_sizes(operation, pattern, arguments, checked, options)
         else:
             function = _callable_for_symbolic_sizes(operation, stacked, pattern, checked, reduction, backend, options)
         if callable_cell is not None:
@@ -109,16 +111,22 @@ def _run_einsum_of_stored_arrays(
     shapes, dtypes = tuple([tensor.shape for tensor in tensors]), tuple([tensor.dtype for tensor in tensors])
     types = tuple([ARRAY_TYPE if isinstance(tensor, StoredArray) else type(tensor) for tensor in tensors])
     arguments = (types, shapes, dtypes, options)
-    return _callable_for_known_sizes(operation, pattern, arguments, sizes_to_ints(pattern, sizes))(*tensors)
+    return _callable_for_known_sizes(operation, pattern, arguments, sizes_to_ints(pattern, sizes), options)(*tensors)
 
 
 def _callable_for_known_sizes(
-    operation: str, pattern: str, arguments: tuple[Any, ...], sizes: dict[str, int]
+    operation: str, pattern: str, arguments: tuple[Any, ...], sizes: dict[str, int], options: Any
 ) -> Callable[..., Any]:
     """Return a function of the tensors of a call whose sizes are all ints, as after a list of arrays is stacked.
 
-    ``arguments`` are those of `lookup` after the pattern.
+    ``arguments`` are those of `lookup` after the pattern. ``options`` are also those of an operation on one tensor, if
+    it is the call of a layer with a ``max_rank``.
     """
+    if options is not None and operation not in ("einsum", CLASSICAL_EINSUM):
+        tensor_type, shape, *extra_key = arguments
+        return build_callable_within_rank(
+            operation, pattern, tensor_type, shape, tuple(extra_key), sizes, options.max_rank
+        )
     try:
         entry = lookup(operation, pattern, *arguments, **sizes)
     except TypeError:  # not cacheable, such as a closure
@@ -170,17 +178,20 @@ def _callable_for_symbolic_sizes(
         return build_callable_for_wrappers(
             operation, pattern, solved, backend, run_uncacheable_call, sizes, reduction, options
         )
+    max_rank = max_rank_of(options)
     if operation == "reduce":  # under a tracer the result of a caller's function is not checked
         dtype = backend.dtype(tensors[0])
         executable = build_reduce_executable(
-            pattern, tensor_types[0], ranks[0], size_names, reduction, dtype, check_result=False
+            pattern, tensor_types[0], ranks[0], size_names, reduction, dtype, check_result=False, max_rank=max_rank
         )
     elif operation in ("einsum", CLASSICAL_EINSUM) and len(tensors) == 1:
         dtype = backend.dtype(tensors[0])
         reduction_name = reduction_of_unary_einsum(operation, backend, dtype)
-        executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction_name, dtype)
+        executable = build_executable(
+            operation, pattern, tensor_types, ranks, size_names, reduction_name, dtype, max_rank
+        )
     else:
-        executable = build_executable(operation, pattern, tensor_types, ranks, size_names)
+        executable = build_executable(operation, pattern, tensor_types, ranks, size_names, max_rank=max_rank)
     plan, kwargs = executable.plan, None
     if operation in ("einsum", CLASSICAL_EINSUM):
         from plait._executor.einsum_options import apply_einsum_options

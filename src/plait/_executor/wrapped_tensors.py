@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
+from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._operations.pack import DimensionCountsAroundStar
 from plait._shapes.solver import SolvedPattern
 from plait.backends.wrapper import CallDimensions, OperandDimension, ResultDimension, unwrap_tensors
@@ -38,8 +39,8 @@ def _cached_call(
     operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any, options: Any
 ) -> Callable[..., Any] | None:
     """Return the callable of a call from the cache; ``None`` if its arguments cannot be a key."""
-    if operation == "view":
-        return None
+    if operation == "view" or (options is not None and operation not in ("einsum", CLASSICAL_EINSUM)):
+        return None  # options of an operation on one tensor are no part of its key
     try:
         key = lookup_arguments(operation, *types_shapes_and_dtypes(tensors), reduction, options)
         call: Callable[..., Any] | None = lookup(operation, pattern, *key, **sizes).call

@@ -10,11 +10,16 @@ from plait._executor.compile import (
     add_error_context,
     build_einsum_callable,
     check_and_solve,
+    check_ranks_of_ends,
     lower_pattern,
     sizes_to_ints,
 )
 from plait._executor.constants import PatternOfTensors, plan_with_constants_for_explain
-from plait._executor.contraction import contraction_reason_and_dtype_for_explain
+from plait._executor.contraction import (
+    contraction_plan_within_rank,
+    contraction_reason_and_dtype_for_explain,
+    lower_einsum_within_rank,
+)
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.einsum_options import (
     DEFAULT_OPTIONS,
@@ -25,6 +30,7 @@ from plait._executor.einsum_options import (
 from plait._executor.large.specialize import repeat_copy_note_for_explain, techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
 from plait._executor.pipeline import PatternAndSizes, fuse_stages_for_shapes, output_shape, run_stages
+from plait._executor.rank_dispatch import max_rank_of
 from plait._executor.sliced_einsum import explain_slices
 from plait._executor.tensors import shape_of_tensor
 from plait._notation.equation import equation_as_pattern
@@ -34,7 +40,6 @@ from plait._operations.reduce import check_reduction_name
 from plait._operations.table import infer_operation
 from plait._plan.contraction.contraction_plan import ContractionPlan, named_lengths
 from plait._plan.contraction.path_table import PathLine, format_path_table, list_path_lines
-from plait._plan.contraction.search import build_contraction_plan
 from plait._plan.graph import Plan
 from plait._plan.printer import Costs, PlanLine, contraction_lines_and_costs, format_costs, format_plan, list_plan_lines
 from plait._shapes.sizes import compute_all_slots, to_exact_size
@@ -136,12 +141,20 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
         if operation == "einsum" and len(shapes) > 1:
             return _explain_einsum("einsum", pattern, exact_shapes, int_sizes, shapes, CURRENT_OPTIONS.get())
         reduction_name = check_reduction_name(reduction) if operation == "reduce" else ""
+        max_rank = max_rank_of(None)
         plan = lower_pattern(
-            operation, pattern, tuple([len(shape) for shape in exact_shapes]), tuple(int_sizes), reduction_name
+            operation,
+            pattern,
+            tuple([len(shape) for shape in exact_shapes]),
+            tuple(int_sizes),
+            reduction_name,
+            max_rank,
         )
         slots = compute_all_slots(plan.solved, plan.size_ops, exact_shapes[0], int_sizes)
         lines = list_plan_lines(plan, exact_shapes, slots)
         rewrites, notes = techniques_and_lines_for_explain(plan, slots, shapes[0])
+        if max_rank is not None:  # nothing is scheduled
+            rewrites, notes = (), []
         if operation == "repeat" and "copies" not in lines[-2].cost:
             notes += repeat_copy_note_for_explain(plan, shapes[0])
     except PlaitError as error:
@@ -150,7 +163,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     if rewrites:
         notes = [f"in several calls: {', '.join(rewrites)}", *notes]
     text = "\n  ".join([format_plan(operation, plan, lines, list(int_sizes.values())), *notes])
-    arguments = (pattern, plan.solved.ranks, int_sizes, operation, reduction_name or None)
+    arguments = (pattern, plan.solved.ranks, int_sizes, operation, reduction_name or None, max_rank)
     return Explanation(operation, text, lines, rewrites=rewrites, _source_arguments=arguments)
 
 
@@ -187,7 +200,7 @@ def _explain_einsum(
         path_lines=found.path_lines,
         plan=found.plan,
         block_lengths=found.block_lengths,
-        _source_arguments=(str(solved.tree), solved.ranks, int_sizes, "einsum", None),
+        _source_arguments=(str(solved.tree), solved.ranks, int_sizes, "einsum", None, max_rank_of(options)),
     )
 
 
@@ -216,11 +229,15 @@ def _explained_einsum(
             block_lengths = {solved.labels[axis]: length for axis, length in program.block_lengths.items()}
             options = options._replace(contract=program.path)
     contraction, reason, element = contraction_reason_and_dtype_for_explain(solved, slots, tensors, options)
-    if contraction is None:
+    plan = None if contraction is None else contraction_plan_within_rank(solved, contraction, options)
+    if contraction is None or plan is None:
         plan = lower_einsum(solved)
+        if options is not None and options.max_rank is not None:
+            check_ranks_of_ends(solved, options.max_rank)
+            plan = lower_einsum_within_rank(solved, slots, options, options.max_rank)
+            reason = f"no tensor has a rank above max_rank={options.max_rank}"
         lines = list_plan_lines(plan, shapes, compute_all_slots(solved, plan.size_ops, flat, int_sizes))
         return _ExplainedEinsum(plan, lines, [reason, *slice_notes], block_lengths=block_lengths)
-    plan = build_contraction_plan(solved, contraction)
     lines, costs = contraction_lines_and_costs(plan, contraction)
     notes, path_lines = [format_costs(costs, *element)], None
     if len(shapes) > 2:

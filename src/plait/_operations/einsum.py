@@ -13,9 +13,9 @@ from string import ascii_letters
 
 from plait._notation.tree import Tree
 from plait._operations import rules
+from plait._operations.movement import lower_unary
 from plait._plan.contraction.paths import Path, numbered_steps
 from plait._plan.graph import NodeWithOperands, Plan, SizeOpBuilder
-from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import ELLIPSIS_LABEL, Axes, SolvedPattern
@@ -44,14 +44,14 @@ def check_pattern(tree: Tree) -> None:
         raise make_error("PLT208", message, *rules.text_and_spans(tree, left_axes.ellipses))
 
 
-def lower_einsum(solved: SolvedPattern, reduction: str = "") -> Plan:
+def lower_einsum(solved: SolvedPattern, reduction: str = "", max_rank: int | None = None) -> Plan:
     """Return the plan of an einsum; that of one tensor is a sum as `reduce` computes it, or another reduction.
 
     In the classical form without a reduction, that of one tensor is a sum in its own element type.
     """
     if len(solved.inputs) == 1 and (reduction or not solved.is_classical or not _has_sum(solved)):
-        return lower_movement(solved, reduction or "sum")
-    return lower_to_framework_einsum(solved)
+        return lower_unary(solved, reduction or "sum", max_rank)
+    return lower_to_framework_einsum(solved, max_rank=max_rank)
 
 
 def _has_sum(solved: SolvedPattern) -> bool:
@@ -59,12 +59,30 @@ def _has_sum(solved: SolvedPattern) -> bool:
     return not {*chain(*chain(*solved.inputs))} <= {*chain(*solved.output)}
 
 
-def lower_to_framework_einsum(solved: SolvedPattern, path: Path = ()) -> Plan:
+def lower_to_framework_einsum(solved: SolvedPattern, path: Path = (), max_rank: int | None = None) -> Plan:
     """Return the plan that splits the groups of each tensor, calls the framework's einsum, and merges groups again.
 
     It is used if sizes are unknown, and for frameworks whose own einsum is fastest. Without a path, one einsum takes
-    all tensors. `plait._plan.contraction` makes other plans if the sizes are known.
+    all tensors. `plait._plan.contraction` makes other plans if the sizes are known. If a step would exceed
+    ``max_rank``, two tensors at a time are multiplied as matrices.
     """
+    plan = _lower_to_einsums_of_any_rank(solved, path)
+    if max_rank is None:
+        return plan
+    from plait._plan.bounded_contraction import (  # imported here because few calls have a limit
+        contraction_exceeds_rank,
+        lower_to_matrix_products,
+    )
+
+    if not contraction_exceeds_rank(plan, max_rank):
+        return plan
+    if len(solved.inputs) == 1:
+        return lower_unary(solved, "", max_rank)
+    return lower_to_matrix_products(solved, path or (tuple(range(len(solved.inputs))),), max_rank)
+
+
+def _lower_to_einsums_of_any_rank(solved: SolvedPattern, path: Path) -> Plan:
+    """Return the plan of `lower_to_framework_einsum` without a limit of the rank."""
     sizes = SizeOpBuilder(solved)
     groups = group_adjacent_axes((*solved.inputs, solved.output))
     start = {group[0]: group for group in groups}

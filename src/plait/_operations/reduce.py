@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from itertools import chain
 
+from plait._operations.movement import lower_unary
 from plait._plan.graph import Plan
-from plait._plan.lowering import lower_movement
 from plait._shapes.solver import CHECK_NONEMPTY, SizeOp, SolvedPattern
 from plait.backends.reduction_rules import REDUCTION_RULES
 from plait.errors import did_you_mean, make_error, short_repr
@@ -17,11 +17,11 @@ CUSTOM_REDUCTION = "custom"
 """The name in a plan for a reduction that is a callable of the caller."""
 
 
-def lower_reduce(solved: SolvedPattern, reduction: str) -> Plan:
+def lower_reduce(solved: SolvedPattern, reduction: str, max_rank: int | None = None) -> Plan:
     """Return the plan: split, reduce, permute, merge; if the reduction of no elements is not defined, its size
     operations also check that no reduced axis has length 0.
     """
-    plan = lower_movement(solved, reduction)
+    plan = lower_unary(solved, reduction, max_rank)
     if reduction in REDUCTION_RULES and REDUCTION_RULES[reduction].empty_value is None:
         kept = {*chain(*solved.output)}
         reduced = [axis for axis in chain(*solved.inputs[0]) if axis not in kept]

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from plait._caches import clearable_lru_cache
 from plait._notation.tree import Name, Number, TensorExpr, Tree, collect_leaves, collect_names
 from plait._operations import reduce
+from plait._operations.movement import lower_unary
 from plait._plan.graph import Plan
-from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Reshape, View
 from plait._shapes.solver import SolvedPattern
 
@@ -20,7 +20,8 @@ class Operation(NamedTuple):
 
     name: str
     check: Callable[[Tree], None]  # raises if a pattern breaks a rule of the operation
-    lower: Callable[[SolvedPattern, str], Plan]  # takes a solved pattern and the name of the reduction, or ""
+    lower: Callable[[SolvedPattern, str, int | None], Plan]
+    """Takes a solved pattern, the name of the reduction or ``""``, and the highest rank of a tensor or ``None``."""
     allows_bijections: bool = True  # whether ``check`` passes every pattern that has each axis once on each side
 
 
@@ -38,18 +39,18 @@ def _check_unary_pattern(operation: str, tree: Tree, *, may_drop: bool = False, 
         rules.forbid_new_axes(left_axes, right_axes, tree, operation)
 
 
-def _lower_view(solved: SolvedPattern, _: str = "") -> Plan:
+def _lower_view(solved: SolvedPattern, reduction: str = "", max_rank: int | None = None) -> Plan:
     """Return the plan of ``repeat`` with each reshape replaced by one that must not copy."""
-    plan = lower_movement(solved)
+    plan = lower_unary(solved, reduction, max_rank)
     steps = [(View(node.shape) if isinstance(node, Reshape) else node, operands) for node, operands in plan.steps]
     return plan._replace(steps=tuple(steps))
 
 
 _UNARY_OPERATIONS = {
-    "rearrange": Operation("rearrange", partial(_check_unary_pattern, "rearrange"), lower_movement),
+    "rearrange": Operation("rearrange", partial(_check_unary_pattern, "rearrange"), lower_unary),
     "view": Operation("view", partial(_check_unary_pattern, "view", may_add=True), _lower_view),
     "reduce": Operation("reduce", partial(_check_unary_pattern, "reduce", may_drop=True), reduce.lower_reduce),
-    "repeat": Operation("repeat", partial(_check_unary_pattern, "repeat", may_add=True), lower_movement),
+    "repeat": Operation("repeat", partial(_check_unary_pattern, "repeat", may_add=True), lower_unary),
 }
 """The operations on one tensor, by name."""
 

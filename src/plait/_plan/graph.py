@@ -82,10 +82,13 @@ def build_chain_plan(solved: SolvedPattern, size_ops: tuple[SizeOp, ...], nodes:
     return Plan(solved, size_ops, steps, (len(steps),))
 
 
-def input_and_output_shapes(plan: Plan) -> list[tuple[list[Shape], Shape]]:
-    """Return for each step the shapes of its operands and of its result, as slots."""
+def input_and_output_shapes(plan: Plan, input_shapes: Sequence[Shape] | None = None) -> list[tuple[list[Shape], Shape]]:
+    """Return for each step the shapes of its operands and of its result, as slots.
+
+    For a plan for given sizes the shapes of its inputs are given, and all shapes have lengths.
+    """
     ranks = accumulate(plan.solved.ranks, initial=0)
-    shapes: list[Shape] = [tuple(range(start, stop)) for start, stop in pairwise(ranks)]
+    shapes: list[Shape] = [*(input_shapes or [tuple(range(start, stop)) for start, stop in pairwise(ranks)])]
     found: list[tuple[list[Shape], Shape]] = []
     for node, operands in plan.steps:
         operand_shapes = [shapes[number] for number in operands]

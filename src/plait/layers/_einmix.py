@@ -24,9 +24,15 @@ from plait._operations.rules import (
     require_unary_sides,
     text_and_spans,
 )
-from plait._pattern import Pattern
+from plait._pattern import Pattern, pattern_within_rank
 from plait.errors import PlaitError, did_you_mean, make_error, short_repr
-from plait.layers._spec import LayerSpec, compile_checked, forbid_int_arguments_named_like_axes
+from plait.layers._spec import (
+    LayerSpec,
+    compile_checked,
+    forbid_int_arguments_named_like_axes,
+    separate_max_rank,
+    sizes_and_max_rank,
+)
 
 
 class Parameter(NamedTuple):
@@ -117,7 +123,7 @@ class MixSpec(LayerSpec):
     def config(self) -> dict[str, Any]:
         """The constructor's arguments by name, for a saved configuration; the sizes are one dict, ``"sizes"``."""
         shapes = {"weight_shape": self.weight_shape, "bias_shape": self.bias_shape}
-        return {"pattern": self.pattern.text, **shapes, "sizes": self.pattern.sizes}
+        return {"pattern": self.pattern.text, **shapes, "sizes": sizes_and_max_rank(self.pattern)}
 
     @classmethod
     def read(
@@ -131,7 +137,7 @@ class MixSpec(LayerSpec):
             weight_shape: the axes of the weight, separated by blanks; ``1`` is a unit axis.
             bias_shape: the axes of the bias, separated by blanks, or ``None`` for no bias.
             sizes: the sizes, in elements, of all axes of the weight and the bias, and of the axes of the input that
-                cannot be inferred.
+                cannot be inferred; and ``max_rank``, the highest rank of a tensor, as in `plait.options`.
             layer_arguments: the arguments that only the framework's layers have, such as ``dtype``. An integer whose
                 name is that of an axis is an error, since it was meant as a size.
 
@@ -156,7 +162,9 @@ class MixSpec(LayerSpec):
         weight = _parse_parameter_shape(weight_shape, "weight_shape")
         bias = None if bias_shape is None else _parse_parameter_shape(bias_shape, "bias_shape")
         _check_new_axes(left_axes, right_axes, weight, tree)
-        check_size_names(sizes, collect_names((*tree.left, *weight.left)), tree.text)
+        axes = collect_names((*tree.left, *weight.left))
+        sizes, max_rank = separate_max_rank(sizes, axes)
+        check_size_names(sizes, axes, tree.text)
         int_sizes = sizes_to_ints(tree.text, sizes)
         _check_parameter_axes(weight, {**left_axes.names, **right_axes.names}, "the pattern", "weight", int_sizes, tree)
         if bias:
@@ -167,13 +175,15 @@ class MixSpec(LayerSpec):
         bias_lengths = [int_sizes[name] if name in bias_axes else 1 for name in right_axes.names]
         product, flat_right = _einsum_pattern_and_ungrouped_axes(left, right, weight, bias)
         return cls(
-            Pattern(tree.text, int_sizes),
+            pattern_within_rank(tree.text, int_sizes, max_rank),
             str(weight.left[0]),
             None if bias is None else str(bias.left[0]),
             Parameter(tuple(weight_lengths), sqrt(3 / fan_in)),
             None if bias is None else Parameter(tuple(bias_lengths), sqrt(1 / fan_in)),
-            _compile_einsum(product, int_sizes, left, tree),
-            None if flat_right is None else compile_checked("rearrange", f"{flat_right} -> {right}", {}),
+            _compile_einsum(product, int_sizes, max_rank, left, tree),
+            None
+            if flat_right is None
+            else compile_checked("rearrange", f"{flat_right} -> {right}", {}, max_rank=max_rank),
         )
 
 
@@ -260,7 +270,7 @@ def _einsum_pattern_and_ungrouped_axes(
     return f"{operands} -> {flat_right}", None if flat_right == str(right) else flat_right
 
 
-def _compile_einsum(product: str, sizes: dict[str, int], left: TensorExpr, tree: Tree) -> Pattern:
+def _compile_einsum(product: str, sizes: dict[str, int], max_rank: int | None, left: TensorExpr, tree: Tree) -> Pattern:
     """Compile the pattern of the einsum; if the axes of the input are wrong, the error shows the layer's pattern."""
     flat_left = " ".join([str(leaf) for item in left.items for leaf in item_leaves(item)])
     given = {name: sizes[name] for name in collect_names((left,)) if name in sizes}
@@ -269,4 +279,4 @@ def _compile_einsum(product: str, sizes: dict[str, int], left: TensorExpr, tree:
     except PlaitError as error:
         error.pattern = tree.text
         raise
-    return compile_checked("einsum", product, sizes)
+    return compile_checked("einsum", product, sizes, max_rank=max_rank)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from plait._executor.compile import lower_pattern
+from plait._executor.einsum_options import check_max_rank
 from plait._executor.tensors import stack_tensors
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, collect_names
 from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
 from plait._operations.rules import require_one_output
-from plait._pattern import Pattern
+from plait._pattern import Pattern, pattern_within_rank
 from plait._plan.graph import Plan
 from plait._types import Reduction
 from plait.errors import PlaitError, make_error, short_repr
@@ -129,7 +130,7 @@ class OperationSpec(LayerSpec):
             {'pattern': 'b (h p) -> b h p', 'sizes': {'p': 2}}
         """
         reduction = {} if self.reduction is None else {"reduction": self.reduction}
-        return {"pattern": self.pattern.text, **reduction, "sizes": self.pattern.sizes}
+        return {"pattern": self.pattern.text, **reduction, "sizes": sizes_and_max_rank(self.pattern)}
 
 
 class RearrangeInitMixin:
@@ -140,7 +141,8 @@ class RearrangeInitMixin:
 
         Args:
             pattern: the axes of the input, ``->`` and the axes of the result.
-            sizes: the sizes, in elements, of the axes that cannot be inferred from the input.
+            sizes: the sizes, in elements, of the axes that cannot be inferred from the input; and ``max_rank``, the
+                highest rank of a tensor, as in `plait.options`.
 
         Raises:
             PlaitError: the pattern or a size is wrong.
@@ -157,7 +159,8 @@ class ReduceInitMixin:
         Args:
             pattern: the axes of the input, ``->`` and the axes of the result.
             reduction: the name of a reduction of `plait.reduce`, or a callable ``f(tensor, axes)``.
-            sizes: the sizes, in elements, of the axes that cannot be inferred from the input.
+            sizes: the sizes, in elements, of the axes that cannot be inferred from the input; and ``max_rank``, the
+                highest rank of a tensor, as in `plait.options`.
 
         Raises:
             PlaitError: the pattern, the reduction or a size is wrong.
@@ -173,7 +176,8 @@ class RepeatInitMixin:
 
         Args:
             pattern: the axes of the input, ``->`` and the axes of the result.
-            sizes: the sizes, in elements, of all axes that appear on the right only.
+            sizes: the sizes, in elements, of all axes that appear on the right only; and ``max_rank``, the highest rank
+                of a tensor, as in `plait.options`.
 
         Raises:
             PlaitError: the pattern or a size is wrong.
@@ -193,17 +197,41 @@ def operation_spec(
     if operation == "reduce":
         reduction_name = CUSTOM_REDUCTION if callable(reduction) else check_reduction_name(reduction)
     forbid_int_arguments_named_like_axes(pattern, **layer_arguments)
-    return OperationSpec(operation, compile_checked(operation, pattern, sizes, reduction_name), reduction)
+    tree = parse(pattern)
+    exact_sizes, max_rank = separate_max_rank(sizes, collect_names((*tree.left, *(tree.right or ()))))
+    return OperationSpec(
+        operation, compile_checked(operation, pattern, exact_sizes, reduction_name, max_rank), reduction
+    )
 
 
-def compile_checked(operation: str, text: str, sizes: dict[str, Any], reduction: str = "") -> Pattern:
+def compile_checked(
+    operation: str, text: str, sizes: dict[str, Any], reduction: str = "", max_rank: int | None = None
+) -> Pattern:
     """Compile a pattern, and raise an error if its operation forbids it or if no tensor fits it."""
     require_one_output(parse(text), operation)
-    pattern = Pattern(text, sizes)
+    pattern = pattern_within_rank(text, sizes, max_rank)
     ranks = [_minimum_rank(expr.items) for expr in parse(pattern.text).left]
     given = tuple(pattern.sizes)
-    lower_pattern(operation, pattern.text, tuple(ranks if operation == "einsum" else ranks[:1]), given, reduction)
+    ranks = ranks if operation == "einsum" else ranks[:1]
+    lower_pattern(operation, pattern.text, tuple(ranks), given, reduction, max_rank)
     return pattern
+
+
+def separate_max_rank(sizes: Mapping[str, Any], axes: Collection[str]) -> tuple[dict[str, Any], int | None]:
+    """Return the sizes of a layer without ``max_rank``, and that; it is a size if there is an axis of this name.
+
+    >>> separate_max_rank({"p": 2, "max_rank": 4}, ["h", "p"])
+    ({'p': 2}, 4)
+    """
+    if "max_rank" in axes:
+        return dict(sizes), None
+    return {name: size for name, size in sizes.items() if name != "max_rank"}, check_max_rank(sizes.get("max_rank"))
+
+
+def sizes_and_max_rank(pattern: Pattern) -> dict[str, int]:
+    """Return the sizes of a layer's pattern as its constructor takes them."""
+    limit = pattern._max_rank
+    return pattern.sizes if limit is None else {**pattern.sizes, "max_rank": limit}
 
 
 def forbid_int_arguments_named_like_axes(text: str, **layer_arguments: Any) -> None:
@@ -260,10 +288,12 @@ def format_value(value: Any) -> str:
     return getattr(value, "__name__", None) or repr(value)
 
 
+_MAX_RANK_DOC = "; and ``max_rank``, the highest rank of a tensor, as in `plait.options`."
+
 _ARGUMENT_DOCS = {
     "pattern": "the axes of the input, ``->`` and the axes of the result.",
     "reduction": "the name of a reduction of `plait.reduce`, or a callable ``f(tensor, axes)``.",
-    "sizes": "the sizes, in elements, of the axes that cannot be inferred from the input.",
+    "sizes": f"the sizes, in elements, of the axes that cannot be inferred from the input{_MAX_RANK_DOC}",
     "weight_shape": "the axes of the weight, separated by blanks.",
     "bias_shape": "the axes of the bias, separated by blanks, or ``None`` for no bias.",
     **dict.fromkeys(["bias_init", "b_init", "bias_initializer", "initial_bias"], "the same for the bias."),
@@ -281,10 +311,10 @@ _ARGUMENT_DOCS = {
 _ARGUMENT_DOCS_BY_LAYER = {
     "Rearrange": {},
     "Reduce": {"PlaitError": "the pattern, the reduction or a size is wrong."},
-    "Repeat": {"sizes": "the sizes, in elements, of all axes that appear on the right only."},
+    "Repeat": {"sizes": f"the sizes, in elements, of all axes that appear on the right only{_MAX_RANK_DOC}"},
     "EinMix": {
         "pattern": f"{_ARGUMENT_DOCS['pattern'][:-1]}; groups and an ellipsis are allowed on both sides.",
-        "sizes": "the sizes, in elements, of all axes of the weight and the bias.",
+        "sizes": f"the sizes, in elements, of all axes of the weight and the bias{_MAX_RANK_DOC}",
         "PlaitError": "the pattern, a shape or a size is wrong.",
     },
 }
@@ -337,7 +367,12 @@ def lower_each_rank(operation: str, pattern: Pattern, reduction: str = "", *othe
     least = _minimum_rank(items)
     ranks = range(least, max(least, MAX_SCRIPTED_RANK) + 1) if least < len(items) else [least]
     given = tuple(pattern.sizes)
-    return {rank: lower_pattern(operation, pattern.text, (rank, *other_ranks), given, reduction) for rank in ranks}
+    limit = pattern._max_rank
+    if limit is not None:
+        ranks = [rank for rank in ranks if rank <= limit]
+    return {
+        rank: lower_pattern(operation, pattern.text, (rank, *other_ranks), given, reduction, limit) for rank in ranks
+    }
 
 
 def _minimum_rank(items: Sequence[Any]) -> int:

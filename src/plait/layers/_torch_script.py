@@ -50,15 +50,16 @@ def _script_pattern(operation: str, pattern: Any, text: str, reduction: str = ""
 
 
 def _script_steps(plan: Any, sizes: Iterable[int]) -> list[ScriptStep]:
-    """Return the steps of a plan; each step replaces its first operand by its result."""
+    """Return the steps of a plan; each step replaces its operand that comes first among the tensors by its result."""
     steps: list[ScriptStep] = [("constants", 0, [*sizes, *plan.solved.constants], "")]
     steps += [(kind, source, list(factors), "") for kind, source, factors in plan.size_ops]
     tensor_indices = list(range(len(plan.solved.ranks)))  # for each operand of a node, its index in `run_pattern`
     for node, operands in plan.steps:
-        index = tensor_indices[operands[0]]
+        indices = [tensor_indices[operand] for operand in operands]
+        index = min(indices)
         tensor_indices.append(index)
         if node.method == "einsum":
-            steps.append(("einsum", index, [], node.equation))
+            steps.append(("einsum", index, indices, node.equation))
         elif node.method == "reduce":
             steps.append(("reduce", index, list(node.axes), node.reduction))
         else:
@@ -90,7 +91,7 @@ def run_pattern(tensors: list[torch.Tensor], script: PatternScript) -> torch.Ten
         if kind == "constants":
             slots += values
         elif kind == "einsum":
-            tensors[index] = torch.einsum(name, tensors)
+            tensors[index] = torch.einsum(name, [tensors[value] for value in values])
         elif kind == "permute":
             tensors[index] = tensors[index].permute(values)
         elif kind == "reduce":
