@@ -15,6 +15,7 @@ from plait._executor.progress import ProgressOption, check_progress_option
 from plait._notation.equation import PATTERN_LAST_HINT, find_word_like_name
 from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower_to_framework_einsum
+from plait._operations.einsum_by_matmul import lower_to_matmul
 from plait._operations.rules import format_axis_names
 from plait._plan.contraction.contraction_plan import ContractionPlan, path_of_plan
 from plait._plan.contraction.paths import check_algorithm_name, normalize_path
@@ -36,6 +37,7 @@ class OptionValues(NamedTuple):
     memory_limit: int | None = None  # in bytes
     strict: bool = False
     kernels: bool = True
+    einsum: str = "auto"  # or "matmul"
     progress: ProgressOption = False
     max_intermediate: int | None = None  # the most elements of an intermediate result, for a path
     is_block: bool = False  # whether the call is for a block of an einsum under a limit of memory
@@ -76,11 +78,19 @@ def _normalize_contract(contract: Any) -> Any:
         raise make_error("PLT214", message) from None
 
 
+def _check_einsum_method(method: Any) -> str:
+    """Return the way in which contractions are computed, if it is known."""
+    if method not in ("auto", "matmul"):
+        raise make_error("PLT214", f'einsum must be "auto" or "matmul", not {short_repr(method)}')
+    return str(method)
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "contract": _normalize_contract,
     "memory_limit": lambda limit: None if limit is None else parse_memory_limit(limit),
     "strict": bool,
     "kernels": bool,
+    "einsum": _check_einsum_method,
     "progress": check_progress_option,
 }
 """By option of `plait.options`, the function that checks it and returns its value in `OptionValues`."""
@@ -136,9 +146,11 @@ def apply_einsum_options(plan: Plan, options: OptionValues | None) -> Plan:
     options = options_with_path_of_plan(options, plan.solved, None)
     if options is None:
         return plan
-    if isinstance(options.contract, tuple):
-        return lower_to_framework_einsum(plan.solved, normalize_path(options.contract, len(plan.solved.ranks)))
-    return lower_to_framework_einsum(plan.solved) if options.backend_kwargs else plan
+    count = len(plan.solved.ranks)
+    path = normalize_path(options.contract, count) if isinstance(options.contract, tuple) else ()
+    if options.einsum == "matmul" and count > 1:
+        return lower_to_matmul(plan.solved, path)
+    return lower_to_framework_einsum(plan.solved, path) if path or options.backend_kwargs else plan
 
 
 def check_implicit_sums(solved: SolvedPattern, options: OptionValues | None) -> None:

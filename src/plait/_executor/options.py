@@ -60,11 +60,13 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
             summing over it.
         kernels: whether the compiled kernels of the package ``plait-kernels`` compute copies and reductions of large
             tensors, if the package is installed. The other options apply to `einsum` alone.
+        einsum: ``"matmul"`` for products of matrices and of elements, beside transposes and reshapes, in place of the
+            framework's einsum: for a graph that is exported to a runtime without one. ``"auto"`` for the fastest.
         progress: whether to show a bar while an einsum under a ``memory_limit`` is computed in blocks, or a function
             ``f(done, total)`` that is called after each block.
 
     Raises:
-        AxisError: ``contract`` is not a known name, or the path does not fit the operands.
+        AxisError: ``contract`` or ``einsum`` is not a known name, or the path does not fit the operands.
         SizeError: ``memory_limit`` is not an exact integer, or text with a unit.
 
     Examples:
@@ -92,6 +94,7 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         memory_limit: int | str | None = UNCHANGED,
         strict: bool = UNCHANGED,
         kernels: bool = UNCHANGED,
+        einsum: str = UNCHANGED,
         progress: bool | Callable[[int, int], Any] = UNCHANGED,
     ) -> None:
         from plait._executor.einsum_options import normalize_options_by_name
@@ -101,6 +104,7 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
             "memory_limit": memory_limit,
             "strict": strict,
             "kernels": kernels,
+            "einsum": einsum,
             "progress": progress,
         }
         self._given = normalize_options_by_name(

@@ -14,7 +14,7 @@ from plait._executor.compile import (
     sizes_to_ints,
 )
 from plait._executor.constants import PatternOfTensors, plan_with_constants_for_explain
-from plait._executor.contraction import contraction_reason_and_dtype_for_explain
+from plait._executor.contraction import contraction_reason_and_dtype_for_explain, lower_to_requested_matmul
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.einsum_options import (
     DEFAULT_OPTIONS,
@@ -215,6 +215,10 @@ def _explained_einsum(
         if program is not None:
             block_lengths = {solved.labels[axis]: length for axis, length in program.block_lengths.items()}
             options = options._replace(contract=program.path)
+    plan = None if slice_notes else lower_to_requested_matmul(solved, slots, options)
+    if plan is not None:
+        lines = list_plan_lines(plan, shapes, compute_all_slots(solved, plan.size_ops, flat, int_sizes))
+        return _ExplainedEinsum(plan, lines, ['without an einsum, as the option einsum="matmul" asks'])
     contraction, reason, element = contraction_reason_and_dtype_for_explain(solved, slots, tensors, options)
     if contraction is None:
         plan = lower_einsum(solved)

@@ -118,6 +118,19 @@ def einsum(equation: str, *tensors: Any) -> Any:
     return result if len(tensors) > 1 or dtype.is_floating_point or dtype.is_complex else result.to(dtype)
 
 
+def build_product(multiply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a function of two tensors, such as ``torch.matmul``, for any element types, which it promotes as einsum."""
+    product_with_casts = _einsum_with_casts.build_product(multiply)
+
+    def product(left: Any, right: Any) -> Any:
+        is_of_one_type = isinstance(left, Proxy) or isinstance(right, Proxy) or left.dtype == right.dtype
+        if (is_of_one_type and getattr(left, "dtype", None) not in _NEEDS_CAST) or _is_cast_by_autocast((left, right)):
+            return multiply(left, right)
+        return product_with_casts(left, right)
+
+    return product
+
+
 def _is_cast_by_autocast(tensors: Sequence[Any]) -> bool:
     """Whether ``torch.autocast`` is on and gives these tensors one element type in a product of matrices."""
     return _autocast_is_enabled(tensors[0].device.type) and all(
