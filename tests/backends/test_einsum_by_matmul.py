@@ -1,4 +1,4 @@
-"""``options(einsum="matmul")`` on every framework: the values and element types of an einsum, without one in the plan."""
+"""``options(einsum="matmul")`` on every framework: the values and types of an einsum, without one in the plan."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ def test_only_diagonals_are_an_einsum(case):
     ],
 )
 def test_plans_permute_no_more_than_by_hand(pattern, permutes):
-    ranks = tuple(len(term.replace("(a b)", "a").replace("(b a)", "a").split()) for term in pattern.split(" ->")[0].split(","))
+    ranks = tuple(
+        len(term.replace("(a b)", "a").replace("(b a)", "a").split()) for term in pattern.split(" ->")[0].split(",")
+    )
     names = ("a",) if "(" in pattern else ()
     assert sum(isinstance(node, Permute) for node, _ in plan_by_matmul(pattern, ranks, *names).steps) == permutes
 

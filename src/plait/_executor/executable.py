@@ -55,7 +55,9 @@ class Executable:
             elif isinstance(node, Contract):
                 self.has_contractions = True
                 is_einsum = node.method == "einsum"
-                product = partial(node_backend.einsum, node.equation) if is_einsum else getattr(node_backend, node.method)
+                product = (
+                    partial(node_backend.einsum, node.equation) if is_einsum else getattr(node_backend, node.method)
+                )
                 self.node_functions.append((product, None, None))
                 node_backend = backend.for_any_type()
             elif isinstance(node, Reduce):

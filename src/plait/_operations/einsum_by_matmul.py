@@ -128,7 +128,7 @@ class _MatmulLowering:
         return solved.labels[axis] == ELLIPSIS_LABEL and (len(solved.inputs) > 2 or not is_kept)
 
     def contract(self, one: _Operand, other: _Operand, waiting: Sequence[Groups]) -> _Operand:
-        """Return the product of two operands, summed over the axes that neither the waiting ones nor the output have."""
+        """Return the product of two operands, summed over the axes that no waiting operand and not the output has."""
         needed = {*self._output}.union(*waiting)
         one, other = (
             self._expand(one, [group for group in other.groups if group not in (*one.groups, *needed)]),
@@ -153,22 +153,20 @@ class _MatmulLowering:
 
     def _multiply(self, one: _Operand, other: _Operand, slots: dict[Axes, int]) -> _Operand:
         """Return the product of elements, with the groups in the order of the output as far as it has them."""
-        groups = (*[group for group in self._output if group in slots], *[g for g in slots if g not in self._output])
+        groups: Groups = tuple(dict.fromkeys([*[group for group in self._output if group in slots], *slots]))
         numbers = []
         for operand in (one, other):
             kept = tuple([group for group in groups if group in operand.groups])
             aligned = groups[groups.index(kept[0]) :] if kept else ()  # missing dimensions before these are broadcast
             nodes = [*operand.nodes, *_permute(operand.groups, kept)]
             if aligned != kept:
-                shape = [operand.slots[group] if group in kept else self._length_slot() for group in aligned]
-                nodes.append(Reshape(tuple(shape)))
+                lengths = [operand.slots[group] if group in kept else self._length_slot() for group in aligned]
+                nodes.append(Reshape(tuple(lengths)))
             numbers.append(self._apply(operand.number, nodes))
         shape = tuple([slots[group] for group in groups])
         return _Operand(self._add(Contract("multiply", shape), *numbers), (), groups, slots)
 
-    def _multiply_matrices(
-        self, one: _Operand, other: _Operand, slots: dict[Axes, int], *, is_last: bool
-    ) -> _Operand:
+    def _multiply_matrices(self, one: _Operand, other: _Operand, slots: dict[Axes, int], *, is_last: bool) -> _Operand:
         """Return the product of matrices, in the order with the fewest permutations."""
         order = min(
             _matmul_orders(one.groups, other.groups, slots, self._output),
@@ -186,8 +184,8 @@ class _MatmulLowering:
         shape = (*[slots[group] for group in batch], self._length_slot(*rows), self._length_slot(*columns))
         number = self._add(Contract("matmul", shape), *numbers)
         is_split = len(rows) == len(columns) == 1
-        nodes = () if is_split else (Reshape(tuple([slots[group] for group in order.result])),)
-        return _Operand(number, nodes, order.result, slots)
+        split = () if is_split else (Reshape(tuple([slots[group] for group in order.result])),)
+        return _Operand(number, split, order.result, slots)
 
     def finish(self, operand: _Operand) -> Plan:
         """Return the plan whose result is this operand, with the dimensions of the output."""
@@ -209,9 +207,7 @@ class _MatmulLowering:
         return len(self._solved.inputs) + len(self._steps) - 1
 
 
-def _matmul_orders(
-    left: Groups, right: Groups, needed: Collection[Axes], output: Groups
-) -> Iterable[_MatmulOrder]:
+def _matmul_orders(left: Groups, right: Groups, needed: Collection[Axes], output: Groups) -> Iterable[_MatmulOrder]:
     """Return the orders worth trying: of each kind of groups as in an operand or in the output, and both ways round."""
     for swapped in (False, True):
         one, other = (right, left) if swapped else (left, right)

@@ -278,11 +278,11 @@ class Backend:
         """
         return self
 
-    def matmul(self, left: Tensor, right: Tensor) -> Tensor:
+    def matmul(self, left: Tensor, right: Tensor, /) -> Tensor:
         """Return the products of the matrices in the last two dimensions, as ``numpy.matmul`` of rank 2 and more.
 
-        It is called for ``options(einsum="matmul")``. The default is an einsum; a framework whose graphs are exported to
-        runtimes without one overrides it.
+        It is called for ``options(einsum="matmul")``. The default is an einsum; a framework whose graphs are exported
+        to runtimes without one overrides it.
 
         Args:
             left: a tensor of rank 2 or more.
@@ -293,7 +293,7 @@ class Backend:
         """
         return self.einsum("...ij,...jk->...ik", left, right)
 
-    def multiply(self, left: Tensor, right: Tensor) -> Tensor:
+    def multiply(self, left: Tensor, right: Tensor, /) -> Tensor:
         """Return the products of elements, with broadcasting; it is used as `matmul` is.
 
         Args:

@@ -119,7 +119,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
 
 
 def build_product(multiply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Return a function of two tensors, such as ``torch.matmul``, for any element types, which it promotes as einsum."""
+    """Return a function of two tensors, such as ``torch.matmul``, that promotes element types as `einsum` does."""
     product_with_casts = _einsum_with_casts.build_product(multiply)
 
     def product(left: Any, right: Any) -> Any:
