@@ -37,6 +37,8 @@ JOINT_FRAMEWORKS = ("jax", "tensorflow", "keras", "mlx", "tinygrad", "pytensor",
 """The frameworks of the session `frameworks`, which can be imported together."""
 LAYER_FRAMEWORKS = ("flax", "nnx", "equinox", "haiku", "keras", "tensorflow", "mlx")
 """The frameworks of the session `frameworks` that have layers."""
+DEPLOYMENT_PACKAGES = ("coremltools", "executorch", "ncnn", "onnx", "onnxruntime", "onnxscript", "openvino", "pnnx")
+"""The packages of the session `deployment`, by the names that are imported."""
 SCIENCE_PACKAGES = (
     *("pint", "astropy", "unyt", "quantities", "uncertainties", "galois", "numpy_quaddtype", "dask"),
     *("awkward", "blosc2", "cubed", "h5py", "pandas", "polars", "pyarrow", "scipy", "sparse", "tensorstore"),
@@ -123,7 +125,16 @@ def dependency_group(name: str) -> tuple[str, ...]:
 def quick(session: nox.Session) -> None:
     """Run the fast tests with NumPy and the array API standard; they take less than three minutes on two cores."""
     install(session, "quick")
-    ignored = ("tracers", "distributed", "layers", "layers_by_framework", "pytorch", "kernels", "test_digits.py")
+    ignored = (
+        "tracers",
+        "distributed",
+        "deployment",
+        "layers",
+        "layers_by_framework",
+        "pytorch",
+        "kernels",
+        "test_digits.py",
+    )
     files = ["tests", *[f"--ignore=tests/{path}" for path in ignored]]
     run_pytest(session, ("numpy", "array_api_strict"), *files, "-m", "not slow", record=False)
 
@@ -134,7 +145,13 @@ def tests(session: nox.Session) -> None:
     install(session, "tests", extras="einsum,fast,tour")
     required = (*EXTRA_PACKAGES, "ml_dtypes", "cotengra", "einops", "mypy")
     other_layer_tests = {*Path("tests/layers_by_framework").glob("test_*.py")} - {*map(Path, layer_tests("torch"))}
-    ignored = ["tests/tracers", "tests/distributed", "tests/science", *map(str, sorted(other_layer_tests))]
+    ignored = [
+        "tests/tracers",
+        "tests/distributed",
+        "tests/deployment",
+        "tests/science",
+        *map(str, sorted(other_layer_tests)),
+    ]
     run_pytest(
         session,
         BASE_FRAMEWORKS,
@@ -173,6 +190,13 @@ def paddle(session: nox.Session) -> None:
         *layer_tests("paddle"),
         layers=("paddle",),
     )
+
+
+@nox.session
+def deployment(session: nox.Session) -> None:
+    """Export networks of PyTorch to the runtimes of servers and devices, and compare what these give."""
+    install(session, "deployment")
+    run_pytest(session, ("torch",), "tests/deployment", required=DEPLOYMENT_PACKAGES)
 
 
 def legacy(session: nox.Session) -> None:
@@ -370,7 +394,16 @@ def register_default_session(function: Callable[[nox.Session], None], name: str,
 
 
 interpreters = find_interpreters()
-default_sessions = ["tests", "kernels", "kernels_sanitizers", "ratios", "frameworks", "paddle", "machines"]
+default_sessions = [
+    "tests",
+    "kernels",
+    "kernels_sanitizers",
+    "ratios",
+    "frameworks",
+    "paddle",
+    "machines",
+    "deployment",
+]
 register_default_session(legacy, "legacy", "3.11")
 register_default_session(science, "science", "3.12")  # which NumPy 2.5 needs at least
 register_default_session(newest, "newest", "3.13", "3.14")

@@ -1,7 +1,7 @@
 """Writes what the documentation takes from elsewhere: ``python docs/generate.py``.
 
-``docs/errors.md`` is made of the table of codes and the snapshot of the tests; in ``docs/frameworks.md`` the parts
-between two marks are made of ``docs/conformance``, which a run of the conformance suite wrote (see tests/record.py),
+``docs/errors.md`` is made of the table of codes and the snapshot of the tests; in the other pages the parts between two
+marks are made of the table of reductions, of ``docs/conformance``, which runs of the tests wrote (see tests/record.py),
 and of the files that the marks name.
 """
 
@@ -18,8 +18,7 @@ from plait.errors import CODES
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "errors.md"
 SNAPSHOT = ROOT / "tests" / "errors" / "snapshot.txt"
-FRAMEWORKS = ROOT / "docs" / "frameworks.md"
-ELEMENT_TYPES = ROOT / "docs" / "element-types.md"
+PAGES_WITH_PARTS = [ROOT / "docs" / f"{name}.md" for name in ("deployment", "element-types", "frameworks")]
 CONFORMANCE = ROOT / "docs" / "conformance"
 
 HEAD = """# Error codes
@@ -288,17 +287,6 @@ def _reduction_cell(name: str, kind: str) -> str:
     return result if accumulator is None or name in ("min", "max") else f"{result}, in `{accumulator}`"
 
 
-def element_types() -> str:
-    """The text of the page of element types, with the table made anew."""
-    text = ELEMENT_TYPES.read_text(encoding="utf-8")
-    return re.sub(
-        r"<!-- reductions -->\n.*?<!-- end -->",
-        lambda _: f"<!-- reductions -->\n{reductions()}\n<!-- end -->",
-        text,
-        flags=re.DOTALL,
-    )
-
-
 def records() -> dict[str, dict[str, Any]]:
     """What the conformance suite found, by framework."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(CONFORMANCE.glob("*.json"))}
@@ -342,6 +330,18 @@ def array_classes() -> str:
     return "\n".join(lines)
 
 
+def deployments() -> str:
+    """The table of runtimes: what came of each network that was exported to them."""
+    record = records()["deployment"]
+    networks = list(dict.fromkeys([name for tested in record["deployments"].values() for name in tested["networks"]]))
+    lines = [f"| runtime | version | options | {' | '.join(networks)} |", "|---" * (len(networks) + 3) + "|"]
+    for name, tested in record["deployments"].items():
+        options = ", ".join([f"{option}={value!r}" for option, value in tested["options"].items()])
+        outcomes = " | ".join([tested["networks"].get(network, "fails") for network in networks])
+        lines.append(f"| {name} | {record['versions'][name]} | `{options}` | {outcomes} |")
+    return "\n".join(lines)
+
+
 def lacking() -> str:
     """What frameworks do not have, in a list."""
     lines = []
@@ -376,19 +376,29 @@ def file(path: str) -> str:
     return f"```py\n{(ROOT / path).read_text(encoding='utf-8')}```"
 
 
-def frameworks() -> str:
-    """The text of the page of frameworks, with the parts between its marks made anew."""
-    parts = {"conformance": conformance, "array_classes": array_classes, "lacking": lacking, "tracers": tracers}
+PARTS = {
+    "conformance": conformance,
+    "array_classes": array_classes,
+    "deployments": deployments,
+    "lacking": lacking,
+    "reductions": reductions,
+    "tracers": tracers,
+}
+"""The functions that make the parts of pages, by the names of the marks around them."""
+
+
+def with_parts(page: Path) -> str:
+    """The text of a page, with the parts between its marks made anew."""
 
     def fill(match: re.Match[str]) -> str:
         name = match["name"]
-        return f"<!-- {name} -->\n{parts[name]() if name in parts else file(name)}\n<!-- end -->"
+        return f"<!-- {name} -->\n{PARTS[name]() if name in PARTS else file(name)}\n<!-- end -->"
 
-    text = FRAMEWORKS.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     return re.sub(r"<!-- (?P<name>\S+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
-    FRAMEWORKS.write_text(frameworks(), encoding="utf-8")
-    ELEMENT_TYPES.write_text(element_types(), encoding="utf-8")
+    for page_with_parts in PAGES_WITH_PARTS:
+        page_with_parts.write_text(with_parts(page_with_parts), encoding="utf-8")

@@ -15,6 +15,8 @@ RECORD_FOLDER = Path(__file__).parent.parent / "docs" / "conformance"
 TRACER_TEST_PREFIXES = ("tests/tracers/test_", "tests/distributed/test_")
 ARRAY_CLASSES_RECORD = "arrays_with_meaning"
 """The file with what passed for each class of arrays of `tests/science/arrays_with_meaning.py`, and what is refused."""
+DEPLOYMENT_RECORD = "deployment"
+"""The file with what came of the networks of `tests/deployment` in each runtime."""
 
 
 class ConformanceRecorder:
@@ -26,6 +28,7 @@ class ConformanceRecorder:
         tracers: the passed tests of tracers by framework.
         array_classes: the number of passed tests by class of arrays and area.
         refusals: the codes of the errors for what a class of arrays does not define, by class and operation.
+        deployments: for each runtime what came of each network that was exported to it.
         failed: whether a test failed.
     """
 
@@ -35,6 +38,7 @@ class ConformanceRecorder:
         self.tracers: dict[str, list[str]] = defaultdict(list)
         self.array_classes: dict[str, Counter] = defaultdict(Counter)
         self.refusals: dict[str, dict[str, str]] = defaultdict(dict)
+        self.deployments: dict[str, dict[str, str]] = defaultdict(dict)
         self.failed = False
 
     def pytest_runtest_logreport(self, report):
@@ -56,6 +60,9 @@ class ConformanceRecorder:
                 self.areas[framework][name]["passed"] += 1
             elif framework and report.skipped:
                 self.areas[framework][name]["skipped"] += 1
+        elif file.endswith("deployment/test_deployment.py") and report.passed:
+            runtime, network, outcome = dict(report.user_properties)["deployment"]
+            self.deployments[runtime][network] = outcome
         elif file.endswith("science/test_arrays_with_meaning.py") and report.passed:
             cls = dict(report.user_properties).get("array_class")
             if cls:
@@ -86,6 +93,17 @@ class ConformanceRecorder:
                     for name, areas in self.array_classes.items()
                 },
                 "versions": {cls.name: cls.version() for cls in ARRAY_CLASSES if cls.name in self.array_classes},
+            }
+        if self.deployments:
+            from deployment.runtimes import RUNTIMES
+
+            tested = [runtime for runtime in RUNTIMES if runtime.name in self.deployments]
+            records[DEPLOYMENT_RECORD] = {
+                "deployments": {
+                    runtime.name: {"options": runtime.options, "networks": self.deployments[runtime.name]}
+                    for runtime in tested
+                },
+                "versions": {runtime.name: runtime.version() for runtime in tested},
             }
         return records
 

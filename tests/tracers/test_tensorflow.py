@@ -722,3 +722,36 @@ def test_shared_intermediates_never_leave_a_graph_and_keep_gradients():
             tape.watch(b)
             total = tf.reduce_sum(call(a, b, c))
         np.testing.assert_array_equal(tape.gradient(total, b), tf.transpose(a) @ tf.ones((50, 3)) @ tf.transpose(c))
+
+
+def attention_of_projections(x):
+    q, k, v = tf.unstack(plait.rearrange(x, "b t (k h d) -> k b h t d", k=3, h=4))
+    weights = tf.nn.softmax(plait.einsum(q, k, "b h i d, b h j d -> b h i j"))
+    return plait.einsum(weights, v, "b h i j, b h j d -> b i (h d)")
+
+
+LITERT_CALLS = {
+    "patches": (lambda x: plait.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=4, q=4), (8, 12, 3)),
+    "pooling": (lambda x: plait.reduce(x, "b (h 2) (w 2) c -> b h w c", "max"), (8, 8, 3)),
+    "mean": (lambda x: plait.reduce(x, "b h w c -> b c", "mean"), (8, 8, 3)),
+    "attention": (attention_of_projections, (5, 48)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")  # its new package is not installed
+@pytest.mark.parametrize(("call", "shape"), LITERT_CALLS.values(), ids=LITERT_CALLS.keys())
+def test_litert_models_give_the_same_results_for_any_batch(call, shape):
+    with plait.options(einsum="matmul"):
+        graph = tf.function(call).get_concrete_function(tensor_spec(None, *shape))
+    assert "Einsum" not in {operation.type for operation in graph.graph.get_operations()}
+    model = tf.lite.TFLiteConverter.from_concrete_functions([graph]).convert()
+    resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # XNNPACK's batches are fixed
+    interpreter = tf.lite.Interpreter(model_content=model, experimental_op_resolver_type=resolver)
+    (argument,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
+    for batch in (1, 3):
+        x = np.random.default_rng(batch).normal(size=(batch, *shape)).astype("float32")
+        interpreter.resize_tensor_input(argument["index"], x.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(argument["index"], x)
+        interpreter.invoke()
+        np.testing.assert_allclose(interpreter.get_tensor(output["index"]), call(x), rtol=1e-5, atol=1e-6)

@@ -222,6 +222,7 @@ def build_einsum_callable(
         build_einsum_within_rank,
         contraction_functions_for_tensors,
         find_requested_path,
+        lower_to_requested_matmul,
     )
     from plait._executor.einsum_options import (
         check_backend_kwargs_fit_plan,
@@ -253,7 +254,15 @@ def build_einsum_callable(
         from plait._executor.sliced_einsum import build_sliced_einsum
 
         return build_sliced_einsum(
-            operation, solved, slots, tensor_types, dtypes, backend, options, build_einsum_callable, check_and_solve
+            operation,
+            solved,
+            slots,
+            tensor_types,
+            dtypes,
+            backend,
+            options._replace(einsum="auto"),  # the limit is kept by plans whose memory is known
+            build_einsum_callable,
+            check_and_solve,
         )
     dropped = drop_stretched_dimensions(solved, slots)
     if dropped is not None:
@@ -282,6 +291,9 @@ def build_einsum_callable(
         if options is not None and (options.is_block or max_rank is not None):  # a schedule has intermediate results
             return executable.bind(shapes[0], sizes)
         return bind_or_schedule(executable, shapes[0], sizes)
+    matmul_plan = lower_to_requested_matmul(solved, slots, options)
+    if matmul_plan is not None:
+        return Executable(matmul_plan, backend).bind(all_lengths, sizes)
     functions = contraction_functions_for_tensors(tensor_types, dtypes)
     call = build_decomposed_einsum(solved, slots, tensor_types, functions, dtypes, backend, options)
     if call is None and options is not None and max_rank is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from plait._executor.einsum_options import OptionValues
 from plait._executor.executable import Executable, FunctionAndArgument, build_plan_function, with_prepared_operands
 from plait._operations.einsum import lower_to_framework_einsum
+from plait._operations.einsum_by_matmul import lower_to_matmul
 from plait._plan.contraction.layout_search import NetworkContraction
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import Path
@@ -162,6 +163,13 @@ def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: Op
         return None
     network = build_network(solved, slots, across=False)
     return find_path_if_needed(network, options.contract, options.max_intermediate, EINSUM_ONLY_COSTS)
+
+
+def lower_to_requested_matmul(solved: SolvedPattern, slots: Sequence[int], options: OptionValues | None) -> Plan | None:
+    """Return the plan by products of matrices if the options ask for it; ``None`` if they do not."""
+    if options is None or options.einsum != "matmul":
+        return None
+    return lower_to_matmul(solved, find_requested_path(solved, slots, options) or (), options.max_rank)
 
 
 def build_contraction_callable(

@@ -15,6 +15,7 @@ from plait._executor.progress import ProgressOption, check_progress_option
 from plait._notation.equation import PATTERN_LAST_HINT, find_word_like_name
 from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower_to_framework_einsum
+from plait._operations.einsum_by_matmul import lower_to_matmul
 from plait._operations.rules import format_axis_names
 from plait._plan.contraction.contraction_plan import ContractionPlan, path_of_plan
 from plait._plan.contraction.paths import check_algorithm_name, normalize_path
@@ -42,6 +43,7 @@ class OptionValues(NamedTuple):
     memory_limit: int | None = None  # in bytes
     strict: bool = False
     kernels: bool = True
+    einsum: str = "auto"  # or "matmul"
     progress: ProgressOption = False
     max_rank: int | None = None
     max_intermediate: int | None = None  # the most elements of an intermediate result, for a path
@@ -93,11 +95,19 @@ def check_max_rank(max_rank: Any) -> int | None:
     return exact
 
 
+def _check_einsum_method(method: Any) -> str:
+    """Return the way in which contractions are computed, if it is known."""
+    if method not in ("auto", "matmul"):
+        raise make_error("PLT214", f'einsum must be "auto" or "matmul", not {short_repr(method)}')
+    return str(method)
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "contract": _normalize_contract,
     "memory_limit": lambda limit: None if limit is None else parse_memory_limit(limit),
     "strict": bool,
     "kernels": bool,
+    "einsum": _check_einsum_method,
     "progress": check_progress_option,
     "max_rank": check_max_rank,
 }
@@ -159,11 +169,12 @@ def apply_einsum_options(plan: Plan, options: OptionValues | None) -> Plan:
     options = options_with_path_of_plan(options, plan.solved, None)
     if options is None:
         return plan
-    if isinstance(options.contract, tuple):
-        path = normalize_path(options.contract, len(plan.solved.ranks))
+    count = len(plan.solved.ranks)
+    path = normalize_path(options.contract, count) if isinstance(options.contract, tuple) else ()
+    if options.einsum == "matmul" and count > 1 and not options.backend_kwargs:
+        return lower_to_matmul(plan.solved, path, options.max_rank)
+    if path or options.backend_kwargs:
         plan = lower_to_framework_einsum(plan.solved, path, options.max_rank)
-    elif options.backend_kwargs:
-        plan = lower_to_framework_einsum(plan.solved, max_rank=options.max_rank)
     check_backend_kwargs_fit_plan(plan, options)
     return plan
 

@@ -54,7 +54,11 @@ class Executable:
                 self.has_new_axes |= method == "expand"
             elif isinstance(node, Contract):
                 self.has_contractions = True
-                self.node_functions.append((partial(node_backend.einsum, node.equation), None, None))
+                is_einsum = node.method == "einsum"
+                product = (
+                    partial(node_backend.einsum, node.equation) if is_einsum else getattr(node_backend, node.method)
+                )
+                self.node_functions.append((product, None, None))
                 node_backend = backend.for_any_type()
             elif isinstance(node, Reduce):
                 if node.reduction == CUSTOM_REDUCTION:  # the framework must not compile a caller's function

@@ -64,11 +64,13 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         max_rank: the highest rank of a tensor that any operation plans, at least 3; ``None`` for no limit. Core ML, for
             example, supports 5 dimensions, and ncnn 4. Transposes of more axes are made in several steps, and an
             einsum as products of matrices.
+        einsum: ``"matmul"`` for products of matrices and of elements, beside transposes and reshapes, in place of the
+            framework's einsum: for a graph that is exported to a runtime without one. ``"auto"`` for the fastest.
         progress: whether to show a bar while an einsum under a ``memory_limit`` is computed in blocks, or a function
             ``f(done, total)`` that is called after each block.
 
     Raises:
-        AxisError: ``contract`` is not a known name, or the path does not fit the operands.
+        AxisError: ``contract`` or ``einsum`` is not a known name, or the path does not fit the operands.
         SizeError: ``memory_limit`` is not an exact integer, or text with a unit; ``max_rank`` is not an integer of at
             least 3.
 
@@ -98,6 +100,7 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         strict: bool = UNCHANGED,
         kernels: bool = UNCHANGED,
         max_rank: int | None = UNCHANGED,
+        einsum: str = UNCHANGED,
         progress: bool | Callable[[int, int], Any] = UNCHANGED,
     ) -> None:
         from plait._executor.einsum_options import normalize_options_by_name
@@ -108,6 +111,7 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
             "strict": strict,
             "kernels": kernels,
             "max_rank": max_rank,
+            "einsum": einsum,
             "progress": progress,
         }
         self._given = normalize_options_by_name(

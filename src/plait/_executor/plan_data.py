@@ -130,6 +130,8 @@ def run_plan_data(
             inner_kwargs = kwargs_without_out_sharding(kwargs) if kwargs else None
             call = backend.einsum_with_backend_kwargs(argument, None, inner_kwargs) if inner_kwargs else None
             values.append(call(*chosen) if call else backend.einsum(argument, *chosen))
+        elif method in ("matmul", "multiply"):
+            values.append(getattr(backend, method)(first_operand, values[operands[1]]))
         elif method == "reshape":
             values.append(backend.traced_reshape(first_operand, argument, slots, constant))
         elif method == "reduce" and reduction is not None:

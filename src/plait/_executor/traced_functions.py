@@ -73,8 +73,9 @@ def build_traced_function(
 ) -> Callable[..., Any]:
     """Return a function of the tensors, of the given sizes, and of a reduction that the caller wrote.
 
-    The arguments are the fields of `TracedCall`, the argument ``optimize`` of a classical einsum, and the ``max_rank`` of
-    a layer. For a call with a mistake, the function breaks the graph, so that Python makes the call and raises the error.
+    The arguments are the fields of `TracedCall`, the argument ``optimize`` of a classical einsum, and the ``max_rank``
+    of a layer. For a call with a mistake, the function breaks the graph, so that Python makes the call and raises the
+    error.
     """
     from plait._executor.einsum_options import options_with_max_rank, options_with_optimize
     from plait.backends.torch.backend import TORCH_BACKEND
@@ -216,7 +217,9 @@ class _FunctionWriter:
         lines, first = [], len(self.plan.solved.ranks)
         for result, (node, operands) in enumerate(self.plan.steps, first):
             arguments, function = [f"t{operand}" for operand in operands], node.method
-            if isinstance(node, Contract):
+            if isinstance(node, Contract) and node.method != "einsum":
+                self.closure[function] = getattr(TORCH_BACKEND, function)
+            elif isinstance(node, Contract):
                 arguments.insert(0, repr(node.equation))
                 function = f"einsum{len(operands)}"
                 self.closure[function] = einsum_of_dtypes(self.call.dtypes, len(operands))

@@ -19,6 +19,7 @@ from plait._executor.contraction import (
     contraction_plan_within_rank,
     contraction_reason_and_dtype_for_explain,
     lower_einsum_within_rank,
+    lower_to_requested_matmul,
 )
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.einsum_options import (
@@ -228,12 +229,17 @@ def _explained_einsum(
         if program is not None:
             block_lengths = {solved.labels[axis]: length for axis, length in program.block_lengths.items()}
             options = options._replace(contract=program.path)
+    if options is not None and options.max_rank is not None:
+        check_ranks_of_ends(solved, options.max_rank)
+    products = None if slice_notes else lower_to_requested_matmul(solved, slots, options)
+    if products is not None:
+        lines = list_plan_lines(products, shapes, compute_all_slots(solved, products.size_ops, flat, int_sizes))
+        return _ExplainedEinsum(products, lines, ['without an einsum, as the option einsum="matmul" asks'])
     contraction, reason, element = contraction_reason_and_dtype_for_explain(solved, slots, tensors, options)
     plan = None if contraction is None else contraction_plan_within_rank(solved, contraction, options)
     if contraction is None or plan is None:
         plan = lower_einsum(solved)
         if options is not None and options.max_rank is not None:
-            check_ranks_of_ends(solved, options.max_rank)
             plan = lower_einsum_within_rank(solved, slots, options, options.max_rank)
             reason = f"no tensor has a rank above max_rank={options.max_rank}"
         lines = list_plan_lines(plan, shapes, compute_all_slots(solved, plan.size_ops, flat, int_sizes))

@@ -14,7 +14,7 @@ from string import ascii_letters
 from plait._notation.tree import Tree
 from plait._operations import rules
 from plait._operations.movement import lower_unary
-from plait._plan.contraction.paths import Path, numbered_steps
+from plait._plan.contraction.paths import Path, left_to_right_path, numbered_steps
 from plait._plan.graph import NodeWithOperands, Plan, SizeOpBuilder
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import group_adjacent_axes
@@ -128,7 +128,7 @@ def _single_step_or_left_to_right_path(solved: SolvedPattern, groups: Sequence[A
     named = [group for group in groups if not _is_from_ellipsis(solved, group)]
     if len(named) <= len(ascii_letters) or count < 3:
         return (tuple(range(count)),)
-    return ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
+    return left_to_right_path(count)
 
 
 def _is_from_ellipsis(solved: SolvedPattern, group: Axes) -> bool:

@@ -31,9 +31,12 @@ def contraction_exceeds_rank(plan: Plan, max_rank: int, input_shapes: Sequence[S
     )
 
 
-def lower_to_matrix_products(solved: SolvedPattern, path: Path, max_rank: int) -> Plan:
-    """Return the plan of an einsum of several tensors that multiplies two at a time, as matrices or stacks of them."""
-    return _MatrixProducts(solved, max_rank).lower(path)
+def lower_to_matrix_products(solved: SolvedPattern, path: Path, max_rank: int, *, by_matmul: bool = False) -> Plan:
+    """Return the plan of an einsum of several tensors that multiplies two at a time, as matrices or stacks of them.
+
+    The products are einsums of the framework, or with ``by_matmul`` calls of its matmul.
+    """
+    return _MatrixProducts(solved, max_rank, by_matmul=by_matmul).lower(path)
 
 
 class _Layout(NamedTuple):
@@ -44,15 +47,19 @@ class _Layout(NamedTuple):
     summed: Axes  # of both tensors alone
     right: Axes  # of the right tensor and of the result
 
-    def dims_of_operands_and_result(self) -> list[Dims]:
-        """Return the dimensions of the left matrix, of the right one and of their product."""
+    def dims_of_operands_and_result(self, *, keeps_units: bool) -> list[Dims]:
+        """Return the dimensions of the left matrix, of the right one and of their product.
+
+        Only with ``keeps_units`` rows, columns and what is summed have a dimension where they have no axis.
+        """
         kinds = (self.batch, self.left, self.summed), (self.batch, self.summed, self.right), self[:2] + self[3:]
-        return [tuple(filter(None, dims)) for dims in kinds]
+        return [tuple([axes for number, axes in enumerate(dims) if axes or (keeps_units and number)]) for dims in kinds]
 
     def equation(self) -> str:
         """Return the equation of the product, in which each kind of axes has a letter."""
         letters = dict(zip(self, "abcd", strict=True))
-        terms = ["".join([letters[axes] for axes in dims]) for dims in self.dims_of_operands_and_result()]
+        all_dims = self.dims_of_operands_and_result(keeps_units=False)
+        terms = ["".join([letters[axes] for axes in dims]) for dims in all_dims]
         return f"{terms[0]},{terms[1]}->{terms[2]}"
 
 
@@ -63,8 +70,8 @@ Tensor: TypeAlias = "tuple[int, Dims]"
 class _MatrixProducts:
     """The steps of a plan; see `lower_to_matrix_products`."""
 
-    def __init__(self, solved: SolvedPattern, max_rank: int) -> None:
-        self.solved, self.max_rank = solved, max_rank
+    def __init__(self, solved: SolvedPattern, max_rank: int, *, by_matmul: bool) -> None:
+        self.solved, self.max_rank, self.by_matmul = solved, max_rank, by_matmul
         self.sizes = SizeOpBuilder(solved)
         self.steps: list[NodeWithOperands] = []
 
@@ -112,15 +119,16 @@ class _MatrixProducts:
 
         def transpose_count(choice: tuple[tuple[Tensor, Tensor], _Layout]) -> int:
             ((_, one), (_, two)), layout = choice
-            *ends, result = layout.dims_of_operands_and_result()
+            *ends, result = layout.dims_of_operands_and_result(keeps_units=self.by_matmul)
             moves = [(one, ends[0]), (two, ends[1]), *([(result, self.solved.output)] if is_last else [])]
             nodes = [_nodes_between(*move, SizeOpBuilder(self.solved), self.max_rank) for move in moves]
             return sum([isinstance(node, Permute) for node in chain(*nodes)])
 
         pair, layout = min(layouts, key=transpose_count)
-        *ends, result = layout.dims_of_operands_and_result()
+        *ends, result = layout.dims_of_operands_and_result(keeps_units=self.by_matmul)
         operands = [self._move(tensor, end)[0] for tensor, end in zip(pair, ends, strict=True)]
-        node = Contract("einsum", self.sizes.shape_slots(result), layout.equation())
+        shape = self.sizes.shape_slots(result)
+        node = Contract("matmul", shape) if self.by_matmul else Contract("einsum", shape, layout.equation())
         return self._append(node, *operands), result
 
 

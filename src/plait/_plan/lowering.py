@@ -34,7 +34,7 @@ def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
         nodes.append(Reshape(sizes.shape_slots(groups)))
     if has_diagonal:
         diagonal_groups = [*dict.fromkeys(groups)]
-        equation = _diagonal_equation([diagonal_groups.index(group) for group in groups])
+        equation = diagonal_equation([diagonal_groups.index(group) for group in groups])
         nodes.append(Contract("einsum", sizes.shape_slots(diagonal_groups), equation))
         groups = diagonal_groups
     if not set(target).issuperset(groups):
@@ -52,10 +52,10 @@ def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
     return build_chain_plan(solved, sizes.size_ops, remove_redundant_nodes(nodes))
 
 
-def _diagonal_equation(labels: list[int]) -> str:
+def diagonal_equation(labels: list[int]) -> str:
     """Return the equation of an einsum that takes the diagonal of the dimensions with equal labels.
 
-    >>> _diagonal_equation([0, 1, 0])
+    >>> diagonal_equation([0, 1, 0])
     'aba->ab'
     """
     if max(labels) >= len(ascii_letters):

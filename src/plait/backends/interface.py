@@ -278,6 +278,33 @@ class Backend:
         """
         return self
 
+    def matmul(self, left: Tensor, right: Tensor, /) -> Tensor:
+        """Return the products of the matrices in the last two dimensions, as ``numpy.matmul`` of rank 2 and more.
+
+        It is called for ``options(einsum="matmul")``. The default is an einsum; a framework whose graphs are exported
+        to runtimes without one overrides it.
+
+        Args:
+            left: a tensor of rank 2 or more.
+            right: a tensor of the same rank; each dimension but the last two has the same length, or one has length 1.
+
+        Returns:
+            A tensor of the same rank, with the element type that `einsum` would give.
+        """
+        return self.einsum("...ij,...jk->...ik", left, right)
+
+    def multiply(self, left: Tensor, right: Tensor, /) -> Tensor:
+        """Return the products of elements, with broadcasting; it is used as `matmul` is.
+
+        Args:
+            left: a tensor.
+            right: a tensor; its last dimensions align with those of the other.
+
+        Returns:
+            A tensor with the element type that `einsum` would give.
+        """
+        return self.einsum("...,...->...", left, right)
+
     def einsum_with_backend_kwargs(
         self, equation: str, shape: Sequence[Size] | None, kwargs: dict[str, Any]
     ) -> TensorFunction:

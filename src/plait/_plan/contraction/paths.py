@@ -48,6 +48,15 @@ def numbered_steps(path: Path, count: int) -> list[Step]:
     return steps
 
 
+def left_to_right_path(count: int) -> Path:
+    """Return the path that contracts two tensors or more, each with the product of all before it.
+
+    >>> left_to_right_path(4)
+    ((0, 1), (0, 2), (0, 1))
+    """
+    return ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
+
+
 def path_from_numbered_steps(steps: Iterable[Sequence[int]], count: int) -> Path:
     """Return the path of steps that have the numbers of their tensors; the inverse of `numbered_steps`.
 

@@ -106,6 +106,11 @@ class EinsumWithCasts(NamedTuple):
         )
         return total if result == compute else self.cast(total, result)
 
+    def build_product(self, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """Return a function of two tensors of any element types, made of one for one type, such as a ``matmul``."""
+        product = self._replace(einsum=lambda _, left, right: function(left, right))
+        return lambda left, right: product("", left, right)
+
     def compute_and_result(self, names: tuple[str, ...]) -> tuple[str, str]:
         """Return the names of the types of the computation and of the result, for operands of these types."""
         result = names[0] if names.count(names[0]) == len(names) else self.promote(names)

@@ -72,6 +72,9 @@ class SymbolicBackend(LazySizeBackend):
     def einsum(equation: str, *tensors: Any) -> Any:
         return _einsum_with_casts(equation, *tensors)
 
+    matmul = staticmethod(_einsum_with_casts.build_product(ops.matmul))
+    multiply = staticmethod(_einsum_with_casts.build_product(ops.multiply))
+
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
         # keras.ops.reshape accepts one -1, and most shapes have only one unknown size, that of the batch
         return apply_with_sizes("reshape", tensor, self.infer_one_size(tensor, shape))
@@ -118,16 +121,17 @@ def _to_native_tensor(tensor: Any) -> Any:
     return tensor.value if isinstance(tensor, keras.Variable) else ops.convert_to_tensor(tensor)
 
 
-def _symbolic_or_native(name: str) -> Any:
-    """Return a function that calls the method of that name.
+def _symbolic_or_native(name: str, tensor_count: int = 1) -> Any:
+    """Return a function that calls the method of that name, whose first arguments are tensors or lists of them.
 
     It is the method of the symbolic backend if one of the tensors is symbolic, otherwise of the native backend.
     """
 
-    def call(tensors: Any, *constants: Any) -> Any:
+    def call(*arguments: Any) -> Any:
+        tensors, constants = arguments[:tensor_count], arguments[tensor_count:]
         if _has_symbolic_tensor(tensors):
-            return getattr(_SYMBOLIC_BACKEND, name)(tensors, *constants)
-        return getattr(_native_backend(), name)(keras.tree.map_structure(_to_native_tensor, tensors), *constants)
+            return getattr(_SYMBOLIC_BACKEND, name)(*arguments)
+        return getattr(_native_backend(), name)(*keras.tree.map_structure(_to_native_tensor, tensors), *constants)
 
     return staticmethod(call)
 
@@ -147,6 +151,7 @@ class KerasBackend(Backend):
         _symbolic_or_native("expand"),
     )
     slice, concat, stack = _symbolic_or_native("slice"), _symbolic_or_native("concat"), _symbolic_or_native("stack")
+    matmul, multiply = _symbolic_or_native("matmul", 2), _symbolic_or_native("multiply", 2)
     rank, shape, to_numpy = _symbolic_or_native("rank"), _symbolic_or_native("shape"), _symbolic_or_native("to_numpy")
     can_compare_sizes = _symbolic_or_native("can_compare_sizes")
 

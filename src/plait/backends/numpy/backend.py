@@ -115,6 +115,11 @@ class NumpyBackend(Backend):
             names = " and ".join(dict.fromkeys(map(str, refused)))
             raise make_error("PLT503", f"einsum is not defined on {names}: {error}") from error
 
+    def matmul(self, left: Any, right: Any) -> Any:
+        dtypes = {array.dtype for array in (left, right) if type(array) is np.ndarray}
+        is_blas = len(dtypes) == 1 and left.dtype == right.dtype and left.dtype.char in "fdFD"
+        return np.matmul(left, right) if is_blas else super().matmul(left, right)
+
     def version(self, tensor: Any) -> int | None:
         return 0 if self.cls in (np.ndarray, np.memmap) and is_builtin_dtype(tensor.dtype) else None
 

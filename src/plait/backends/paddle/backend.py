@@ -13,7 +13,7 @@ import paddle
 from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
-from plait.backends.paddle.einsum import einsum
+from plait.backends.paddle.einsum import einsum, matmul, multiply
 from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS
 
 _UNKNOWN_LENGTH = -1
@@ -81,6 +81,7 @@ class PaddleBackend(LazySizeBackend):
     concat = staticmethod(paddle.concat)
     stack = staticmethod(paddle.stack)
     einsum = staticmethod(einsum)
+    matmul, multiply = staticmethod(matmul), staticmethod(multiply)
     shape_tensor = staticmethod(paddle.shape)
     reductions = ReductionTable(
         function=partial(getattr, paddle),

@@ -57,6 +57,13 @@ def einsum(equation: str, *tensors: Any) -> Any:
     return _einsum_with_casts(equation, *tensors)
 
 
+matmul = _einsum_with_casts.build_product(paddle.matmul)
+"""``paddle.matmul`` of operands of any element types."""
+
+multiply = _einsum_with_casts.build_product(paddle.multiply)
+"""``paddle.multiply`` of operands of any element types."""
+
+
 def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:
     """Return whether a length is known only when the program runs, so that `einsum_by_matmul` cannot use it."""
     return any(-1 in tensor.shape for tensor in tensors)

@@ -54,10 +54,12 @@ _complex_var = build_var(
 
 
 def _cast_with_wrap_around(integers: Any, dtype: str) -> Any:
-    """Cast a sum of narrow integers, which PyTensor computes in 64 bits, back to their type.
+    """Cast a sum of bools or narrow integers, which PyTensor computes in 64 bits, back to their type.
 
     PyTensor's own cast of a number that the type cannot represent may raise an error.
     """
+    if dtype == "bool":
+        return pt.neq(integers, 0)
     info = np.iinfo(dtype)
     return pt.cast((integers - info.min) % (2**info.bits) + info.min, dtype)
 
@@ -106,7 +108,7 @@ class PyTensorBackend(LazySizeBackend):
             equation, tensors, [_static_shape(tensor) for tensor in tensors], pt.squeeze
         )
         result = pt.einsum(",".join(terms) + "->" + output, *operands)
-        if len(operands) == 1 and result.dtype != operands[0].dtype:
+        if result.dtype != operands[0].dtype:  # PyTensor sums an axis of one tensor in int64
             result = _cast_with_wrap_around(result, operands[0].dtype)
         lengths = {
             letter: size

@@ -64,6 +64,11 @@ def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
     return tf.raw_ops.Einsum(inputs=tensors, equation=equation)
 
 
+def _matmul_of_one_type(left: Any, right: Any) -> Any:
+    """The products of matrices, batched with broadcasting."""
+    return tf.raw_ops.BatchMatMulV2(x=left, y=right)
+
+
 @clearable_lru_cache(maxsize=1)
 def _einsum_with_casts() -> EinsumWithCasts:
     """Return an einsum of operands of any element types, also mixed.
@@ -132,6 +137,14 @@ class TensorflowBackend(LazySizeBackend):
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         return _einsum_with_casts()(equation, *tensors)
+
+    @staticmethod
+    def matmul(left: Any, right: Any) -> Any:
+        return _einsum_with_casts().build_product(_matmul_of_one_type)(left, right)
+
+    @staticmethod
+    def multiply(left: Any, right: Any) -> Any:
+        return _einsum_with_casts().build_product(tf.multiply)(left, right)
 
     @staticmethod
     def static_sizes(tensor: Any) -> Sequence[int | None] | None:

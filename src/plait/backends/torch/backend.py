@@ -15,6 +15,7 @@ from plait.backends.torch.element_types import (
     DTYPES_WITH_EMULATED_REDUCTIONS,
     FLOAT8_DTYPES,
     build_emulated_reduction,
+    build_product,
     einsum,
 )
 from plait.backends.torch.symbolic_lengths import HAS_GUARD_OR_FALSE, guard_or_false, is_compiling
@@ -76,6 +77,8 @@ class TorchBackend(Backend):
     concat = staticmethod(torch.cat)
     stack = staticmethod(torch.stack)
     einsum = staticmethod(einsum)
+    matmul = staticmethod(build_product(torch.matmul))
+    multiply = staticmethod(build_product(torch.mul))
     view = staticmethod(torch.Tensor.view)
 
     @staticmethod

@@ -130,6 +130,19 @@ def einsum_of_dtypes(dtypes: tuple[Any, ...], count: int) -> Callable[..., Any]:
     return torch.einsum if count < 3 else einsum_of_any_lengths
 
 
+def build_product(multiply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a function of two tensors, such as ``torch.matmul``, that promotes element types as `einsum` does."""
+    product_with_casts = _einsum_with_casts.build_product(multiply)
+
+    def product(left: Any, right: Any) -> Any:
+        is_of_one_type = isinstance(left, Proxy) or isinstance(right, Proxy) or left.dtype == right.dtype
+        if (is_of_one_type and getattr(left, "dtype", None) not in _NEEDS_CAST) or _is_cast_by_autocast((left, right)):
+            return multiply(left, right)
+        return product_with_casts(left, right)
+
+    return product
+
+
 def _is_cast_by_autocast(tensors: Sequence[Any]) -> bool:
     """Whether ``torch.autocast`` is on and gives these tensors one element type in a product of matrices."""
     return _autocast_is_enabled(tensors[0].device.type) and all(
