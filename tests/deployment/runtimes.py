@@ -99,10 +99,9 @@ def _ncnn(module: Any, x: Any) -> Exported:
             raise ValueError("ncnn cannot load the network")
         network.load_model(str(Path(folder) / "network.ncnn.bin"))
         extractor = network.create_extractor()
-        extractor.input("in0", ncnn.Mat(x[0].numpy()).clone())
+        extractor.input("in0", ncnn.Mat(x.numpy()).clone())
         outputs = [extractor.extract(name) for name in network.output_names()]
-        arrays = [torch.as_tensor(output.numpy().copy()) for _, output in outputs]
-        results = [array if len(array) == 1 else array[None] for array in arrays]  # ncnn drops a batch of one, or not
+        results = [output.numpy().copy() for _, output in outputs]
     return Exported(results, {line.split()[0] for line in parameters.splitlines()[2:]})
 
 
