@@ -6,8 +6,8 @@ From the root of the repository, in an environment that has the frameworks::
 
 Without names it measures every installed framework. ``heads`` is a function that splits the last axis into heads and
 merges them again, twenty times; ``blocks`` are twelve attention blocks, forward and backward. Each variant is traced
-anew in each round. The time is the processor time of the process, in milliseconds, in the fastest round; in brackets it
-is divided by that of the hand-written code.
+anew in each round. The time is the processor time of the process, in milliseconds, in the fastest round, and in
+brackets divided by that of the hand-written code.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ CALLS = {
     "classical einsum of an ellipsis": lambda x: plait.einsum("...b,...b", x, x),
     "classical einsum of a stretched length": lambda x: plait.einsum("ab,ab->a", x, torch.ones(1, 3)),
     "pack": lambda x: plait.pack([x, x[:, 0]], "a *")[0],
+    "pack and unpack": lambda x: plait.unpack(*plait.pack([x, x[:2]], "* b"), "* b")[0],
     "list": lambda x: plait.rearrange([x, x], "n a b -> a (n b)"),
     "pattern": COMPILED_PATTERN.rearrange,
 }

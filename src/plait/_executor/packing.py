@@ -55,7 +55,7 @@ def pack_with_backend(
             _check_rank(f"tensor {number}", len(shape), max_rank, pattern)
         _check_rank("the packed tensor", sum(layout) + 1, max_rank, pattern)
     parts = [split_shape(shape, layout, pattern, place) for place, shape in enumerate(shapes)]
-    check_shared_lengths(parts, pattern, can_compare_sizes=backend.can_compare_sizes(tensors))
+    check_shared_lengths(parts, pattern, _sizes_differ_function(backend, tensors))
     flat = [
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, multiply_sizes(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
@@ -92,9 +92,9 @@ def unpack_with_backend(
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, but the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise make_error("PLT304", message, pattern)
-    can_compare_sizes = backend.can_compare_sizes([tensor])
+    sizes_differ = _sizes_differ_function(backend, [tensor])
     lengths_and_shapes = packed_lengths_and_shapes(
-        packed_shapes, shape[before], pattern, to_symbolic_size, can_compare_sizes=can_compare_sizes
+        packed_shapes, shape[before], pattern, to_symbolic_size, sizes_differ
     )
     if max_rank is not None:
         _check_rank("the packed tensor", len(shape), max_rank, pattern)
@@ -111,6 +111,16 @@ def _check_rank(tensor: str, rank: int, max_rank: int, pattern: str) -> None:
     """Raise PLT314 if a tensor of ``pack`` or ``unpack``, the subject of the message, has a rank above a limit."""
     if rank > max_rank:
         raise rank_limit_error(tensor, rank, max_rank, pattern, (0, len(pattern)))
+
+
+def _sizes_differ_function(backend: Backend, tensors: Sequence[Any]) -> Callable[[Any, Any], bool]:
+    """Return the function of two sizes of these tensors that tells whether they differ, false if that is unknown."""
+    return backend.sizes_differ if backend.can_compare_sizes(tensors) else _ints_differ
+
+
+def _ints_differ(size: Any, other: Any) -> bool:
+    """Return whether two sizes are different ints."""
+    return type(size) is type(other) is int and size != other
 
 
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ calls is in its closure: for a global variable Dynamo adds a guard.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate, pairwise
 from operator import index
@@ -116,7 +117,8 @@ class _FunctionWriter:
     """Writes a function.
 
     Its variables are ``t0``, ``t1``, … for the tensors and the results of nodes, and ``s0``, ``s1``, … for the sizes in
-    the slots of the plan. No text of a caller is in its source code.
+    the slots of the plan. What is used once has no variable, as in hand-written code: Dynamo would name the node of the
+    graph after it. No text of a caller is in the source code.
     """
 
     def __init__(self, plan: Plan, call: TracedCall) -> None:
@@ -128,9 +130,10 @@ class _FunctionWriter:
         self.given_slots = range(first_given, first_given + len(solved.size_names))
         self.sizes = [f"s{slot}" for slot in range(self.given_slots.stop)] + [str(size) for size in solved.constants]
         """For each slot the code of its size; `_size_lines` appends those of the sizes that are computed."""
-        self.read_slots = {slot for node, _ in plan.steps if node.takes_shape for slot in node[0]}
+        self.read_counts = Counter([slot for node, _ in plan.steps if node.takes_shape for slot in node[0]])
+        """For each slot how often it is read."""
         for op in plan.size_ops:
-            self.read_slots.update(op.factors if op.kind == PRODUCT else (op.source, *op.factors))
+            self.read_counts.update(op.factors if op.kind == PRODUCT else (op.source, *op.factors))
 
     def function(self) -> Callable[..., Any]:
         """Return the function, whose lines are made by `exec` from text that has only names and numbers of plait."""
@@ -149,8 +152,8 @@ class _FunctionWriter:
         """Return the lines that read the lengths which are needed."""
         lines = []
         for number, (start, stop) in enumerate(pairwise(accumulate(self.plan.solved.ranks, initial=0))):
-            if not self.read_slots.isdisjoint(range(start, stop)):
-                names = [f"s{slot}" if slot in self.read_slots else "_" for slot in range(start, stop)]
+            if not self.read_counts.keys().isdisjoint(range(start, stop)):
+                names = [f"s{slot}" if slot in self.read_counts else "_" for slot in range(start, stop)]
                 lines.append(f"{', '.join(names)}{',' * (len(names) == 1)} = t{number}.shape")
         return lines
 
@@ -184,20 +187,20 @@ class _FunctionWriter:
                 lines += self._failure_lines(number, self._is_true(f"{self.sizes[op.source]} == 0"))
             elif op.kind == CHECK_EQUAL:
                 lines += self._failure_lines(number, self._is_true(f"{self.sizes[op.source]} != {size}"))
-            if op.kind in (PRODUCT, QUOTIENT) and len(self.sizes) in self.read_slots:
+            if op.kind in (PRODUCT, QUOTIENT) and self.read_counts[len(self.sizes)] > 1:
                 lines.append(f"{slot} = {value}")
             if op.kind in SIZE_OP_KINDS_WITH_RESULT:
-                self.sizes.append(slot)
+                is_inlined = op.kind != BROADCAST and self.read_counts[len(self.sizes)] < 2
+                self.sizes.append(f"({value})" if is_inlined else slot)
         return lines
 
     def _is_true(self, condition: str) -> str:
         """Return the code of whether a condition on sizes is true; if only a run of the graph can tell, it is not."""
-        from plait.backends.torch.symbolic_lengths import HAS_GUARD_OR_FALSE
+        from plait.backends.torch.symbolic_lengths import import_guard_or_false
 
-        if not HAS_GUARD_OR_FALSE:
+        guard_or_false = import_guard_or_false()
+        if guard_or_false is None:
             return f"({condition})"
-        from torch.fx.experimental.symbolic_shapes import guard_or_false
-
         self.closure["is_true"] = guard_or_false
         return f"is_true({condition})"
 
@@ -205,18 +208,25 @@ class _FunctionWriter:
         """Return the lines that break the graph if a condition is true, so that the size operation fails."""
         self.closure["failure"] = _size_failure(self.plan, self.call)
         sizes = [
-            code if slot in self.read_slots or code.isdecimal() else "None" for slot, code in enumerate(self.sizes)
+            code if slot in self.read_counts or code.isdecimal() else "None" for slot, code in enumerate(self.sizes)
         ]
         return [f"if {condition}:", f"    raise failure({number}, [{', '.join(sizes)}])"]
 
     def _node_lines(self) -> list[str]:
-        """Return one line for each node, and the line that returns the result."""
+        """Return the line that returns the result, after one for each node whose result is used more than once."""
         from plait.backends.torch.backend import TORCH_BACKEND
         from plait.backends.torch.element_types import einsum_of_dtypes
 
-        lines, first = [], len(self.plan.solved.ranks)
-        for result, (node, operands) in enumerate(self.plan.steps, first):
-            arguments, function = [f"t{operand}" for operand in operands], node.method
+        lines, codes = [], [f"t{number}" for number in range(len(self.plan.solved.ranks))]
+        use_counts = Counter(
+            [
+                number
+                for numbers in (self.plan.outputs, *[operands for _, operands in self.plan.steps])
+                for number in numbers
+            ]
+        )
+        for result, (node, operands) in enumerate(self.plan.steps, len(codes)):
+            arguments, function = [codes[operand] for operand in operands], node.method
             if isinstance(node, Contract) and node.method != "einsum":
                 self.closure[function] = getattr(TORCH_BACKEND, function)
             elif isinstance(node, Contract):
@@ -237,8 +247,11 @@ class _FunctionWriter:
                     if node.takes_shape
                     else repr(shape_or_axes)
                 )
-            lines.append(f"t{result} = {function}({', '.join(arguments)})")
-        return [*lines, f"return {', '.join([f't{number}' for number in self.plan.outputs])}"]
+            codes.append(f"{function}({', '.join(arguments)})")
+            if use_counts[result] > 1:
+                lines.append(f"t{result} = {codes[-1]}")
+                codes[-1] = f"t{result}"
+        return [*lines, f"return {', '.join([codes[number] for number in self.plan.outputs])}"]
 
 
 def _graph_break_function(*, is_method: bool) -> Callable[[str], None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
+from plait._executor.import_hook import call_when_imported
 from plait.errors import PlaitError
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ PADDLE_OPTIONS_ATTRIBUTE = "___jit_transform_options___"
 """The attribute of functions that Paddle does not rewrite, as ``paddle.jit.marker.unified`` sets it."""
 PADDLE_GRAPH_BREAK_ERROR_ATTRIBUTE = "__SOT_EXTRA_INFO__"
 """The attribute of errors after which Paddle leaves the call to Python."""
+
+THIS_MODULE = sys.modules[__name__]
 
 FUNCTIONS_WITH_SUBSTITUTE: list[Callable[..., Any]] = []
 """The functions that `dynamo_substitute` decorates."""
@@ -56,7 +59,7 @@ def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[DecoratedFunc
 
     def decorate(function: DecoratedFunction) -> DecoratedFunction:
         FUNCTIONS_WITH_SUBSTITUTE.append(function)
-        _when_dynamo_is_imported(lambda: _substitute_in_graph(function, substitute))
+        call_when_imported("torch._dynamo", lambda: _substitute_in_graph(function, substitute))
         return do_not_convert(function)
 
     return decorate
@@ -81,7 +84,7 @@ def dynamo_constant_function(substitute: Callable[..., Any]) -> Callable[[Decora
     """
 
     def decorate(function: DecoratedFunction) -> DecoratedFunction:
-        _when_dynamo_is_imported(lambda: _substitute_in_graph(function, substitute, is_constant=True))
+        call_when_imported("torch._dynamo", lambda: _substitute_in_graph(function, substitute, is_constant=True))
         return function
 
     return decorate
@@ -90,65 +93,36 @@ def dynamo_constant_function(substitute: Callable[..., Any]) -> Callable[[Decora
 def _substitute_in_graph(
     function: Callable[..., Any], substitute: Callable[..., Any], *, is_constant: bool = False
 ) -> None:
-    """Register a substitute with Dynamo; torch has the public function for it from 2.6 on."""
-    from torch import compiler
-
-    if hasattr(compiler, "substitute_in_graph"):
+    """Register a substitute with Dynamo; before torch 2.5, or if a later release refuses it, set private attributes."""
+    try:
+        compiler = sys.modules["torch"].compiler
         options = {"can_constant_fold_through": is_constant, "skip_signature_check": True}
         compiler.substitute_in_graph(function, **options)(substitute)
-        return
-    from plait._executor.dynamo_before_2_6 import substitute_by_attribute
-
-    substitute_by_attribute(function, substitute, is_constant=is_constant)
+    except (AttributeError, TypeError, ValueError):
+        _substitute_by_attribute(function, substitute, is_constant=is_constant)
 
 
-def _when_dynamo_is_imported(register: Callable[[], None]) -> None:
-    """Call a function as soon as ``torch._dynamo`` is imported, which ``torch.compile`` does; at once if it is."""
-    if "torch._dynamo" in sys.modules:
-        register()
+def _substitute_by_attribute(
+    function: Callable[..., Any], substitute: Callable[..., Any], *, is_constant: bool
+) -> None:
+    """Make Dynamo trace ``substitute`` in place of a function, or run the function itself if it is one of constants.
+
+    Dynamo would look for the closure of the substitute in the function. So the substitute is a variable of this module.
+    """
+    if is_constant:
+        find_name = _add_variable(assume_constant(lambda *arguments: _add_variable(function(*arguments))))
+        source = f"lambda *arguments: getattr(THIS_MODULE, {find_name}(*arguments))"
     else:
-        _ImportHook.functions.append(register)
+        source = f"lambda *arguments, **sizes: {_add_variable(substitute)}(*arguments, **sizes)"
+    setattr(function, DYNAMO_INLINE_ATTRIBUTE, eval(source))  # noqa: S307  # the text has only names of this module
 
 
-class _ImportHook:
-    """A finder of modules that waits for ``torch._dynamo``, since to import it takes seconds."""
-
-    functions: ClassVar[list[Callable[[], None]]] = []
-
-    @classmethod
-    def find_spec(cls, name: str, *_: Any) -> Any:
-        """Return the spec of ``torch._dynamo`` with a loader that calls the functions after it; else ``None``."""
-        if name != "torch._dynamo" or cls not in sys.meta_path:
-            return None
-        sys.meta_path.remove(cls)
-        from importlib.util import find_spec
-
-        spec: Any = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _LoaderBeforeFunctions(spec.loader, cls.functions)
-        return spec
-
-
-class _LoaderBeforeFunctions:
-    """A loader of modules that calls some functions after it has executed a module."""
-
-    def __init__(self, loader: Any, functions: list[Callable[[], None]]) -> None:
-        self.loader, self.functions = loader, functions
-
-    def create_module(self, spec: Any) -> Any:
-        """Return what the loader returns."""
-        return self.loader.create_module(spec)
-
-    def exec_module(self, module: Any) -> None:
-        """Execute the module, and call the functions."""
-        module.__loader__ = module.__spec__.loader = self.loader
-        self.loader.exec_module(module)
-        while self.functions:
-            self.functions.pop(0)()
-
-
-if "torch._dynamo" not in sys.modules:
-    sys.meta_path.insert(0, _ImportHook)
+def _add_variable(value: Any) -> str:
+    """Return the name of a new variable of this module with this value."""
+    variables = globals()
+    name = next((name for name, other in variables.items() if other is value), f"variable_{len(variables)}")
+    variables[name] = value
+    return name
 
 
 def do_not_convert(function: DecoratedFunction) -> DecoratedFunction:

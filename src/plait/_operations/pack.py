@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import index
+from operator import index, ne
 from typing import Any, TypeAlias
 
 from plait._notation.parser import parse
@@ -51,17 +51,17 @@ def split_shape(
 
 
 def check_shared_lengths(
-    parts: Sequence[tuple[Any, Any, Any]], pattern: str, *, can_compare_sizes: bool = True
+    parts: Sequence[tuple[Any, Any, Any]], pattern: str, sizes_differ: Callable[[Any, Any], bool] = ne
 ) -> None:
     """Raise PLT305 if the tensors differ in the length of a dimension that is not packed.
 
-    ``parts`` has, for each tensor, its lengths before the packed dimensions, of them, and after them. If
-    ``can_compare_sizes`` is false, lengths that are not ints are not checked.
+    ``parts`` has, for each tensor, its lengths before the packed dimensions, of them, and after them.
+    ``sizes_differ`` is false for two lengths of which only a run of the graph can tell.
     """
     shared = [(*before, *after) for before, _, after in parts]
     for number, sizes in enumerate(shared):
         for position, (size, other) in enumerate(zip(sizes, shared[0], strict=True)):
-            if (can_compare_sizes or type(size) is type(other) is int) and size != other:
+            if sizes_differ(size, other):
                 name = [item for item in parse(pattern).left[0].items if isinstance(item, Name)][position]
                 message = f"axis '{name}' has length {size} in tensor {number}, but {other} in tensor 0"
                 raise make_error("PLT305", message, pattern, [(name.start, name.stop)])
@@ -72,34 +72,37 @@ def packed_lengths_and_shapes(
     total: Any,
     pattern: str,
     to_symbolic_size: Callable[[Any], Any] = lambda _: None,
-    *,
-    can_compare_sizes: bool = True,
+    sizes_differ: Callable[[Any, Any], bool] = ne,
 ) -> list[tuple[Any, Any]]:
     """Return for each packed shape its length along the packed dimension, and the shape with its ``-1`` inferred.
 
     ``total`` is the length of the packed dimension. ``to_symbolic_size`` converts a symbolic size to the form in which
-    its framework does arithmetic with it, and returns ``None`` for any other object.
+    its framework does arithmetic with it, and returns ``None`` for any other object. ``sizes_differ`` is false for two
+    lengths of which only a run of the graph can tell.
     """
     listed = _to_list(packed_shapes, "packed shapes are a list of shapes, and this is {}", pattern)
     shapes = [_parse_packed_shape(shape, number, pattern, to_symbolic_size) for number, shape in enumerate(listed)]
-    facts = {"packed shapes": short_repr(listed)}
     unknown = [(number, dim) for number, shape in enumerate(shapes) for dim, size in enumerate(shape) if size is None]
     if len(unknown) > 1:
-        raise make_error("PLT309", "only one size of the packed shapes can be -1", pattern, facts=facts)
+        raise make_error("PLT309", "only one size of the packed shapes can be -1", pattern, facts=_facts(listed))
     lengths = [multiply_sizes([size for size in shape if size is not None]) for shape in shapes]
     for number, dim in unknown:
         rest = total - sum(lengths[:number]) - sum(lengths[number + 1 :])
         ints = type(rest) is int and type(lengths[number]) is int
         if ints and (rest < 0 or lengths[number] == 0 or rest % lengths[number]):
             message = f"no integer in place of -1 makes the packed shapes add up to {total}"
-            raise make_error("PLT309", message, pattern, facts=facts)
+            raise make_error("PLT309", message, pattern, facts=_facts(listed))
         shapes[number][dim] = rest // lengths[number]
         lengths[number] = rest
-    can_compare_sizes = can_compare_sizes or all(type(size) is int for size in (total, *lengths))
-    if not unknown and can_compare_sizes and sum(lengths) != total:
+    if not unknown and sizes_differ(sum(lengths), total):
         message = f"the packed shapes add up to {sum(lengths)}, but the packed dimension has length {total}"
-        raise make_error("PLT309", message, pattern, facts=facts)
+        raise make_error("PLT309", message, pattern, facts=_facts(listed))
     return [(length, tuple(shape)) for length, shape in zip(lengths, shapes, strict=True)]
+
+
+def _facts(packed_shapes: list[Any]) -> dict[str, str]:
+    """Return what an error says of the packed shapes."""
+    return {"packed shapes": short_repr(packed_shapes)}
 
 
 def _to_list(values: Any, message: str, pattern: str) -> list[Any]:

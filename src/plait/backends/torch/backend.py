@@ -79,7 +79,7 @@ class TorchBackend(Backend):
     einsum = staticmethod(einsum)
     matmul = staticmethod(build_product(torch.matmul))
     multiply = staticmethod(build_product(torch.mul))
-    view = staticmethod(torch.Tensor.view)
+    view = staticmethod(lambda tensor, shape: tensor.view(shape))
 
     @staticmethod
     def tensor_from_number(number: Any, tensor: Any) -> Any:

@@ -13,6 +13,15 @@ is_compiling: Any = getattr(torch.compiler, "is_compiling", None) or torch._util
 """``torch.compiler.is_compiling``, which PyTorch has from 2.3 on, or what it was before."""
 
 
+def import_guard_or_false() -> Any:
+    """Return torch's own ``guard_or_false``, or ``None`` if this release has none; its module takes long to import."""
+    if not HAS_GUARD_OR_FALSE:
+        return None
+    from torch.fx.experimental.symbolic_shapes import guard_or_false
+
+    return guard_or_false
+
+
 def guard_or_false(condition: Any) -> bool:
     """Return whether a condition on symbolic sizes is true, false if it depends on data."""
     if not HAS_GUARD_OR_FALSE:
