@@ -8,6 +8,7 @@ import sys
 import textwrap
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -557,6 +558,15 @@ def test_execution_continues_after_a_caught_error():
     x = torch.zeros(SHAPES[0])
     torch._dynamo.reset()
     assert torch.equal(torch.compile(function, backend="eager")(x), x + 1)
+
+
+def test_the_architecture_shows_the_function_that_is_traced():
+    from plait._executor.compile import lower_pattern
+    from plait._executor.traced_functions import TracedCall, write_function
+
+    call = TracedCall("rearrange", "(h p) w c -> h (w p c)", (3,), ("p",))
+    source, _ = write_function(lower_pattern(*call[:4]), call)
+    assert f"```text\n{source}\n```" in (Path(__file__).parents[2] / "docs/architecture.md").read_text("utf-8")
 
 
 FIRST_CALL_SOURCE_CODE = """

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate, pairwise
 from operator import index
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plait._caches import clearable_lru_cache
@@ -56,9 +57,9 @@ class TracedCall(NamedTuple):
     pattern: str
     ranks: tuple[int, ...]
     size_names: tuple[str, ...]
-    dtypes: tuple[Any, ...]
-    reduction: str
-    is_method: bool
+    dtypes: tuple[Any, ...] = ()
+    reduction: str = ""
+    is_method: bool = False
 
 
 def build_traced_function(
@@ -107,10 +108,21 @@ def _build(call: TracedCall, options: OptionValues | None) -> Callable[..., Any]
         check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
     max_rank = None if options is None else options.max_rank
     plan = lower_pattern(call.operation, call.pattern, call.ranks, call.size_names, reduction, max_rank)
-    return _FunctionWriter(apply_einsum_options(plan, options) if is_einsum else plan, call).function()
+    source, closure = write_function(apply_einsum_options(plan, options) if is_einsum else plan, call)
+    namespace: dict[str, Any] = {}
+    text = f"def make_function({', '.join(closure)}):\n{indent(source, '    ')}\n    return call\n"
+    exec(compile(text, SOURCE_FILE_NAME, "exec"), namespace)  # noqa: S102  # the text has only names and numbers of plait
+    function: Callable[..., Any] = namespace["make_function"](**closure)
+    return function
 
 
 _build_cached = clearable_lru_cache(maxsize=1024, typed=True)(_build)
+
+
+def write_function(plan: Plan, call: TracedCall) -> tuple[str, dict[str, Any]]:
+    """Return the source code of the function that executes a plan, and the variables of its closure by name."""
+    writer = _FunctionWriter(plan, call)
+    return writer.source_code(), writer.closure
 
 
 class _FunctionWriter:
@@ -135,18 +147,13 @@ class _FunctionWriter:
         for op in plan.size_ops:
             self.read_counts.update(op.factors if op.kind == PRODUCT else (op.source, *op.factors))
 
-    def function(self) -> Callable[..., Any]:
-        """Return the function, whose lines are made by `exec` from text that has only names and numbers of plait."""
+    def source_code(self) -> str:
+        """Return the source code of the function."""
         parameters = [f"t{number}" for number in range(len(self.plan.solved.ranks))]
         parameters += [self.sizes[slot] for slot in self.given_slots]
         parameters += ["reduction"] * (self.call.reduction == CUSTOM_REDUCTION)
         lines = [*self._shape_lines(), *self._given_size_lines(), *self._size_lines(), *self._node_lines()]
-        text = "\n        ".join([f"    def call({', '.join(parameters)}):", *lines])
-        namespace: dict[str, Any] = {}
-        source = f"def make_function({', '.join(self.closure)}):\n{text}\n    return call\n"
-        exec(compile(source, SOURCE_FILE_NAME, "exec"), namespace)  # noqa: S102
-        function: Callable[..., Any] = namespace["make_function"](**self.closure)
-        return function
+        return "\n    ".join([f"def call({', '.join(parameters)}):", *lines])
 
     def _shape_lines(self) -> list[str]:
         """Return the lines that read the lengths which are needed."""
