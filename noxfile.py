@@ -194,6 +194,13 @@ def legacy(session: nox.Session) -> None:
     )
 
 
+def mobile(session: nox.Session) -> None:
+    """Convert models with `max_rank` to the formats of mobile runtimes, and run those that run on this machine."""
+    install(session, "mobile")
+    required = ("onnx", "onnxruntime", "onnxscript", "coremltools", "ncnn", "pnnx")
+    run_pytest(session, ("torch",), "tests/mobile", required=required, record=False)
+
+
 @nox.session
 def machines(session: nox.Session) -> None:
     """Run the tests of distributed arrays (Dask, PyTorch's DTensor, JAX's shardings) with several local processes."""
@@ -372,6 +379,7 @@ def register_default_session(function: Callable[[nox.Session], None], name: str,
 interpreters = find_interpreters()
 default_sessions = ["tests", "kernels", "kernels_sanitizers", "ratios", "frameworks", "paddle", "machines"]
 register_default_session(legacy, "legacy", "3.11")
+register_default_session(mobile, "mobile", "3.11", "3.12", "3.13")  # for which coremltools has wheels
 register_default_session(science, "science", "3.12")  # which NumPy 2.5 needs at least
 register_default_session(newest, "newest", "3.13", "3.14")
 register_default_session(oldest, "oldest", "3.10")
