@@ -192,7 +192,6 @@ def paddle(session: nox.Session) -> None:
     )
 
 
-@nox.session
 def deployment(session: nox.Session) -> None:
     """Export networks of PyTorch to the runtimes of servers and devices, and compare what these give."""
     install(session, "deployment")
@@ -405,6 +404,7 @@ default_sessions = [
     "deployment",
 ]
 register_default_session(legacy, "legacy", "3.11")
+register_default_session(deployment, "deployment", "3.11")  # for which all of the converters have wheels
 register_default_session(science, "science", "3.12")  # which NumPy 2.5 needs at least
 register_default_session(newest, "newest", "3.13", "3.14")
 register_default_session(oldest, "oldest", "3.10")

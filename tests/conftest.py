@@ -34,10 +34,15 @@ def pytest_configure(config) -> None:
 
 @pytest.fixture(autouse=True)
 def _clear_caches():
-    """Start each test with empty caches of plait."""
+    """Start each test with empty caches of plait, as a process that has not used ``max_rank``."""
     import plait
+    from plait._caches import forget_callables
+    from plait._executor import options
 
     plait.cache_clear()
+    if options._MAX_RANK_USES:
+        options._MAX_RANK_USES.clear()
+        forget_callables()
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ function must return equal results for equal arguments, and nobody may rely on g
 
 from __future__ import annotations
 
+from _weakref import ref  # `weakref` would make `import plait` slower
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from functools import _lru_cache_wrapper
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     Result = TypeVar("Result")
 
@@ -37,6 +38,23 @@ def clearable_lru_cache(
         return cache
 
     return decorate
+
+
+_CALLABLES_BY_OWNER: dict[int, tuple[object, dict[Any, Any]]] = {}
+"""By the ``id`` of a compiled pattern, a weak reference to it, and the dictionary of its callables."""
+
+
+def register_callables(owner: object, callables: dict[Any, Any]) -> None:
+    """Let `forget_callables` empty a dictionary, as long as its owner is alive."""
+    number = id(owner)
+    _CALLABLES_BY_OWNER[number] = ref(owner, lambda _: _CALLABLES_BY_OWNER.pop(number, None)), callables
+
+
+def forget_callables() -> None:
+    """Empty the caches of all calls and patterns, and those that compiled patterns keep themselves."""
+    cache_clear()
+    for _, callables in [*_CALLABLES_BY_OWNER.values()]:
+        callables.clear()
 
 
 def cache_clear() -> None:

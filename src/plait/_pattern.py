@@ -7,11 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from plait._api import import_type
-from plait._caches import clearable_lru_cache
+from plait._caches import clearable_lru_cache, register_callables
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
 from plait._executor.dynamo import call_pattern, call_under_dynamo, operations_by_stage_under_dynamo
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
-from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding, options_with_backend_kwargs
+from plait._executor.options import (
+    CURRENT_OPTIONS,
+    kwargs_without_out_sharding,
+    options_with_backend_kwargs,
+    ranks_may_be_limited,
+)
 from plait._executor.options import options as set_options
 from plait._executor.tracer_hooks import do_not_convert, dynamo_method_substitute
 from plait._executor.uncached_dispatch import call_uncached, convert_error_for_caller
@@ -348,8 +353,6 @@ class PatternMethods:
             entry = None
         if entry is None:
             return call_uncached(form, tensors, text, sizes, reduction, options)
-        from plait._executor.rank_limit import ranks_may_be_limited
-
         could_be_limited = ranks_may_be_limited()
         call = entry.build()
         self._cache_callable(key, call)
@@ -369,9 +372,7 @@ class PatternMethods:
         most.
         """
         if not self._callables:
-            from plait._executor.rank_limit import forget_when_limited  # imported here, as `import plait` is fast
-
-            forget_when_limited(self, self._callables)
+            register_callables(self, self._callables)
         elif len(self._callables) >= MAX_CALLABLES_PER_PATTERN:
             self._callables.clear()
         self._callables[key] = call
@@ -610,7 +611,7 @@ class Pattern(PatternMethods):
                 return np.max(tensor, axis=2)
             <BLANKLINE>
         '''
-        from plait._executor.rank_dispatch import max_rank_of
+        from plait._executor.rank_limit import max_rank_of
         from plait._executor.standalone_source import generate_source
 
         try:

@@ -17,8 +17,7 @@ from plait._executor.executable import (
     with_result_shape_check,
     with_unchanged_errors,
 )
-from plait._executor.rank_dispatch import choose_by_max_rank
-from plait._executor.rank_limit import rank_limit_error, ranks_may_be_limited
+from plait._executor.options import ranks_may_be_limited
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE
 from plait._notation.equation import equation_as_pattern, format_equation, parse_equation
 from plait._notation.parser import parse
@@ -91,6 +90,8 @@ def check_ranks_of_ends(solved: SolvedPattern, max_rank: int) -> None:
     """Raise PLT314 if an input or the output of a pattern has a rank above a limit."""
     for number, rank in enumerate((*solved.ranks, len(solved.output))):
         if rank > max_rank:
+            from plait._executor.rank_limit import rank_limit_error
+
             tree, count = solved.tree, len(solved.ranks)
             tensor = tensor_phrase(number, count) if number < count else "the result"
             expr = (*tree.left, *(tree.right or ()))[number]
@@ -145,7 +146,11 @@ def build_callable(
     Without an einsum the callable obeys ``max_rank`` of the options of each of its calls.
     """
     build = partial(build_callable_within_rank, operation, pattern, tensor_type, shape, extra_key, sizes)
-    return choose_by_max_rank(build) if type(tensor_type) is not tuple and ranks_may_be_limited() else build(None)
+    if type(tensor_type) is tuple or not ranks_may_be_limited():
+        return build(None)
+    from plait._executor.rank_limit import choose_by_max_rank  # imported here because few calls have a limit
+
+    return choose_by_max_rank(build)
 
 
 def build_callable_within_rank(

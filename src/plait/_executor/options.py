@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from plait._caches import forget_callables
+
 if TYPE_CHECKING:
     from plait._executor.einsum_options import OptionValues
     from plait._plan.contraction.contraction_plan import ContractionPlan
@@ -25,6 +27,15 @@ _OUTER_OPTIONS: ContextVar[tuple[OptionValues | None, ...]] = ContextVar("plait.
 
 They are not kept in the `options` object, since several threads or tasks may be in blocks of the same object.
 """
+
+
+_MAX_RANK_USES: list[None] = []
+"""Not empty once ``max_rank`` has been used in this process."""
+
+
+def ranks_may_be_limited() -> bool:
+    """Whether callables that are built now have to choose by ``max_rank``; see `plait._executor.rank_limit`."""
+    return bool(_MAX_RANK_USES)
 
 
 class _Unchanged:
@@ -117,10 +128,9 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
         self._given = normalize_options_by_name(
             {name: value for name, value in given.items() if value is not UNCHANGED}
         )
-        if self._given.get("max_rank") is not None:
-            from plait._executor.rank_limit import limit_ranks_from_now_on
-
-            limit_ranks_from_now_on()
+        if self._given.get("max_rank") is not None and not _MAX_RANK_USES:
+            _MAX_RANK_USES.append(None)  # before the callables are forgotten, so that no thread adds others of them
+            forget_callables()
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
         enter_options(lambda options: options._replace(**self._given))

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._caches import clearable_lru_cache
-from plait._executor.rank_dispatch import max_rank_of
-from plait._executor.rank_limit import rank_limit_error
+from plait._executor.rank_limit import max_rank_of, rank_limit_error
 from plait._executor.tensors import backend_for_tensors, check_pattern_is_text
 from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._operations.pack import (

@@ -1,43 +1,45 @@
-"""When the option ``max_rank`` was first used, after which callables obey it.
+"""The option ``max_rank``, the highest rank of a tensor that an operation may plan.
 
 The cache keys of operations on one tensor have no options, since reading them would make each call slower. So the first
-use of ``max_rank`` in a process empties the caches, and the callables that are built after it choose by the options of
-each call (`plait._executor.rank_dispatch`). A process that never uses ``max_rank`` pays nothing.
+use of ``max_rank`` in a process makes it forget all callables, and those that are built after it choose by the options
+of each call. A process that never uses ``max_rank`` pays nothing.
 """
 
 from __future__ import annotations
 
-from _weakref import ref  # `weakref` would make the first call slower
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from plait._caches import cache_clear
+from plait._executor.options import CURRENT_OPTIONS
 from plait.errors import PlaitError, Span, make_error
 
-_uses: list[None] = []
-"""Not empty once the option has been used in this process."""
-
-_callables_by_owner: dict[int, tuple[Any, dict[Any, Any]]] = {}
-"""By the ``id`` of a compiled pattern, a weak reference to it, and the dictionary of its callables."""
+if TYPE_CHECKING:
+    from plait._executor.einsum_options import OptionValues
 
 
-def forget_when_limited(owner: object, callables: dict[Any, Any]) -> None:
-    """Let the first use of ``max_rank`` empty a dictionary, as long as the owner is alive."""
-    number = id(owner)
-    _callables_by_owner[number] = ref(owner, lambda _: _callables_by_owner.pop(number, None)), callables
+def max_rank_of(options: OptionValues | None) -> int | None:
+    """Return ``max_rank`` of these options; ``None`` are those of the context."""
+    options = CURRENT_OPTIONS.get() if options is None else options
+    return None if options is None else options.max_rank
 
 
-def limit_ranks_from_now_on() -> None:
-    """Let each callable that is built from now on choose by ``max_rank``; forget those that were built before."""
-    if not _uses:
-        _uses.append(None)  # before the callables are forgotten, so that no thread adds others that do not choose
-        cache_clear()
-        for _, callables in [*_callables_by_owner.values()]:
-            callables.clear()
+def choose_by_max_rank(build: Callable[[int | None], Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return a function of a tensor that makes each call by the callable for ``max_rank`` of its context.
 
+    ``build`` makes such a callable: at once for the current context, and for another one when it is first needed.
+    """
+    current = max_rank_of(None)
+    calls = {current: build(current)}
 
-def ranks_may_be_limited() -> bool:
-    """Whether callables that are built now have to choose by ``max_rank``."""
-    return bool(_uses)
+    def call(tensor: Any) -> Any:
+        options = CURRENT_OPTIONS.get()
+        max_rank = None if options is None else options.max_rank
+        function = calls.get(max_rank)
+        if function is None:
+            function = calls[max_rank] = build(max_rank)
+        return function(tensor)
+
+    return call
 
 
 def rank_limit_error(tensor: str, rank: int, max_rank: int, text: str, *spans: Span) -> PlaitError:

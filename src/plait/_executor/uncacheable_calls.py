@@ -20,7 +20,7 @@ from plait._executor.compile import (
 from plait._executor.einsum_forms import CLASSICAL_EINSUM
 from plait._executor.executable import with_unchanged_errors
 from plait._executor.plan_data import plan_to_tuples, run_plan_data
-from plait._executor.rank_dispatch import max_rank_of
+from plait._executor.rank_limit import max_rank_of
 from plait._executor.stored_arrays import StoredArray, is_stored_array
 from plait._executor.tensors import (
     check_pattern_is_text,

@@ -31,7 +31,7 @@ from plait._executor.einsum_options import (
 from plait._executor.large.specialize import repeat_copy_note_for_explain, techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
 from plait._executor.pipeline import PatternAndSizes, fuse_stages_for_shapes, output_shape, run_stages
-from plait._executor.rank_dispatch import max_rank_of
+from plait._executor.rank_limit import max_rank_of
 from plait._executor.sliced_einsum import explain_slices
 from plait._executor.tensors import shape_of_tensor
 from plait._notation.equation import equation_as_pattern

@@ -13,7 +13,7 @@ from string import ascii_letters
 
 from plait._notation.tree import Tree
 from plait._operations import rules
-from plait._operations.movement import lower_unary
+from plait._operations.reduce import lower_unary
 from plait._plan.contraction.paths import Path, left_to_right_path, numbered_steps
 from plait._plan.graph import NodeWithOperands, Plan, SizeOpBuilder
 from plait._plan.nodes import Contract, Reshape

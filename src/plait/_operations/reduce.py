@@ -7,14 +7,23 @@ from __future__ import annotations
 
 from itertools import chain
 
-from plait._operations.movement import lower_unary
 from plait._plan.graph import Plan
+from plait._plan.lowering import lower_movement
 from plait._shapes.solver import CHECK_NONEMPTY, SizeOp, SolvedPattern
 from plait.backends.reduction_rules import REDUCTION_RULES
 from plait.errors import did_you_mean, make_error, short_repr
 
 CUSTOM_REDUCTION = "custom"
 """The name in a plan for a reduction that is a callable of the caller."""
+
+
+def lower_unary(solved: SolvedPattern, reduction: str = "", max_rank: int | None = None) -> Plan:
+    """Return the plan of one tensor, without tensors above ``max_rank`` if it is given."""
+    if max_rank is None:
+        return lower_movement(solved, reduction)
+    from plait._plan.bounded_lowering import lower_within_rank  # imported here because few calls have a limit
+
+    return lower_within_rank(solved, reduction, max_rank)
 
 
 def lower_reduce(solved: SolvedPattern, reduction: str, max_rank: int | None = None) -> Plan:

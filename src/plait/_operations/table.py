@@ -9,7 +9,6 @@ from typing import NamedTuple
 from plait._caches import clearable_lru_cache
 from plait._notation.tree import Name, Number, TensorExpr, Tree, collect_leaves, collect_names
 from plait._operations import reduce
-from plait._operations.movement import lower_unary
 from plait._plan.graph import Plan
 from plait._plan.nodes import Reshape, View
 from plait._shapes.solver import SolvedPattern
@@ -41,16 +40,16 @@ def _check_unary_pattern(operation: str, tree: Tree, *, may_drop: bool = False, 
 
 def _lower_view(solved: SolvedPattern, reduction: str = "", max_rank: int | None = None) -> Plan:
     """Return the plan of ``repeat`` with each reshape replaced by one that must not copy."""
-    plan = lower_unary(solved, reduction, max_rank)
+    plan = reduce.lower_unary(solved, reduction, max_rank)
     steps = [(View(node.shape) if isinstance(node, Reshape) else node, operands) for node, operands in plan.steps]
     return plan._replace(steps=tuple(steps))
 
 
 _UNARY_OPERATIONS = {
-    "rearrange": Operation("rearrange", partial(_check_unary_pattern, "rearrange"), lower_unary),
+    "rearrange": Operation("rearrange", partial(_check_unary_pattern, "rearrange"), reduce.lower_unary),
     "view": Operation("view", partial(_check_unary_pattern, "view", may_add=True), _lower_view),
     "reduce": Operation("reduce", partial(_check_unary_pattern, "reduce", may_drop=True), reduce.lower_reduce),
-    "repeat": Operation("repeat", partial(_check_unary_pattern, "repeat", may_add=True), lower_unary),
+    "repeat": Operation("repeat", partial(_check_unary_pattern, "repeat", may_add=True), reduce.lower_unary),
 }
 """The operations on one tensor, by name."""
 
