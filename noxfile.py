@@ -30,7 +30,11 @@ CONFORMANCE_TESTS = tuple(
     f"tests/backends/test_{name}.py" for name in ("conformance", "einsum", "framework_errors", "source")
 )
 """The tests that every framework has to pass."""
-LOADING_TEST = "tests/backends/test_loading.py::test_a_tensor_loads_its_own_backend_and_no_other"
+OTHER_FRAMEWORK_TESTS = (
+    "tests/backends/test_loading.py::test_a_tensor_loads_its_own_backend_and_no_other",
+    "tests/backends/test_max_rank.py",
+)
+"""The tests of every framework that are not recorded."""
 BASE_FRAMEWORKS = ("numpy", "torch", "array_api_strict")
 """The frameworks of the session `tests`."""
 JOINT_FRAMEWORKS = ("jax", "tensorflow", "keras", "mlx", "tinygrad", "pytensor", "sparse", "ndonnx", "cupy")
@@ -174,7 +178,9 @@ def frameworks(session: nox.Session) -> None:
         *tracer_tests(*JOINT_FRAMEWORKS),
         *layer_tests(*LAYER_FRAMEWORKS),
     )
-    run_pytest(session, JOINT_FRAMEWORKS, *CONFORMANCE_TESTS, LOADING_TEST, *framework_tests, layers=LAYER_FRAMEWORKS)
+    run_pytest(
+        session, JOINT_FRAMEWORKS, *CONFORMANCE_TESTS, *OTHER_FRAMEWORK_TESTS, *framework_tests, layers=LAYER_FRAMEWORKS
+    )
 
 
 @nox.session
@@ -185,7 +191,7 @@ def paddle(session: nox.Session) -> None:
         session,
         ("paddle",),
         *CONFORMANCE_TESTS,
-        LOADING_TEST,
+        *OTHER_FRAMEWORK_TESTS,
         *tracer_tests("paddle"),
         *layer_tests("paddle"),
         layers=("paddle",),
@@ -210,7 +216,7 @@ def legacy(session: nox.Session) -> None:
         session,
         names,
         *CONFORMANCE_TESTS,
-        LOADING_TEST,
+        *OTHER_FRAMEWORK_TESTS,
         *tracer_tests(*names[1:]),
         *layer_tests(*layers),
         layers=layers,
@@ -222,7 +228,7 @@ def machines(session: nox.Session) -> None:
     """Run the tests of distributed arrays (Dask, PyTorch's DTensor, JAX's shardings) with several local processes."""
     install(session, "machines")
     required = ("torch", "jax", "distributed")
-    run_pytest(session, ("dask",), *CONFORMANCE_TESTS, LOADING_TEST, "tests/distributed", required=required)
+    run_pytest(session, ("dask",), *CONFORMANCE_TESTS, *OTHER_FRAMEWORK_TESTS, "tests/distributed", required=required)
 
 
 def newest(session: nox.Session) -> None:
@@ -273,9 +279,9 @@ def science(session: nox.Session) -> None:
     install(session, "science")
     run_pytest(session, ("numpy",), "tests/science", required=SCIENCE_PACKAGES)
     suite = [path for path in CONFORMANCE_TESTS if "test_source" not in path]  # these have no generated source
-    run_pytest(session, ("scipy", "blosc2", "cubed"), *suite, LOADING_TEST)
+    run_pytest(session, ("scipy", "blosc2", "cubed"), *suite, *OTHER_FRAMEWORK_TESTS)
     suite = [path for path in suite if "test_framework_errors" not in path]  # it calls the backend of what is inside
-    run_pytest(session, ("xarray",), *suite, LOADING_TEST)
+    run_pytest(session, ("xarray",), *suite, *OTHER_FRAMEWORK_TESTS)
 
 
 def tracer_tests(*names: str) -> list[str]:

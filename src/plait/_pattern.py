@@ -683,7 +683,8 @@ class Pattern(PatternMethods):
 
     def __repr__(self) -> str:
         sizes = "".join(f", {name}={size}" for name, size in self.sizes.items())
-        return f"plait.compile({self._equation or self.text!r}{sizes})"
+        limit = "" if self._max_rank is None else f" with max_rank={self._max_rank}"
+        return f"plait.compile({self._equation or self.text!r}{sizes}){limit}"
 
 
 def pattern_within_rank(pattern: str, sizes: Mapping[str, SupportsIndex], max_rank: int | None) -> Pattern:

@@ -84,6 +84,36 @@ def test_reduce_of_booleans_equals_the_function(framework, reduction):
     assert (result == plait.reduce(x, "a b c -> a c", reduction)).all()
 
 
+@parametrize_by_framework()
+@pytest.mark.parametrize(
+    ("kind", "arguments", "sizes"),
+    [
+        ("Rearrange", ("b c (h p) (w q) -> b (h w) (p q c)",), {"p": 2, "q": 2}),
+        ("Reduce", ("b c (h p) (w q) -> b w h c", "mean"), {"p": 2, "q": 2}),
+        ("Repeat", ("b c h w -> b c (h p) (w q)",), {"p": 2, "q": 2}),
+    ],
+)
+def test_operation_layer_within_a_rank_equals_the_function(framework, kind, arguments, sizes):
+    x = random_array((2, 3, 4, 6))
+    built = framework.build(kind, *arguments, example=x, **sizes, max_rank=4)
+    result = framework.to_numpy(framework.call(built, framework.to_tensor(x)))
+    assert_near(result, FUNCTION_BY_LAYER[kind](x, *arguments, **sizes))
+    assert "max_rank" in framework.describe(built)
+    with pytest.raises(plait.SizeError, match="PLT314"):
+        framework.build(kind, *arguments, example=x, **sizes, max_rank=3)
+
+
+@parametrize_by_framework()
+def test_einmix_within_a_rank_equals_the_reference(framework):
+    x = random_array((2, 6, 8, 3))
+    pattern, sizes = "b (h p) (w q) c -> b h w d", {"p": 3, "q": 2, "c": 3, "d": 5}
+    built = framework.build("EinMix", pattern, "p q c d", "d", example=x, **sizes, max_rank=4)
+    parameters = framework.parameters(built)
+    result = framework.to_numpy(framework.call(built, framework.to_tensor(x)))
+    expected = plait.einsum(x, parameters["weight"], "b (h p) (w q) c, p q c d -> b h w d", p=3, q=2)
+    assert_near(result, expected + parameters["bias"])
+
+
 def max_reduction(tensor, axes):
     """A callable reduction that works on every framework."""
     assert axes == (0, 2)

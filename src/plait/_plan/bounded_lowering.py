@@ -159,7 +159,8 @@ class BoundedMovement:
 def divide_among_calls(axes: Axes, kept: Collection[int], max_rank: int) -> list[frozenset[int]]:
     """Return which of the axes that are not kept each call of a reduction takes, so that its tensor keeps a rank.
 
-    Each call takes as many neighbouring runs of them as the rank allows.
+    Each call takes as many neighbouring runs of them as the rank allows, and those at the ends last: they are
+    neighbours once all between them are reduced.
 
     >>> divide_among_calls((0, 1, 2, 3, 4), {0, 2, 4}, 3)
     [frozenset({1}), frozenset({3})]
@@ -169,10 +170,8 @@ def divide_among_calls(axes: Axes, kept: Collection[int], max_rank: int) -> list
         runs = [(is_kept, [*run]) for is_kept, run in groupby(axes, kept.__contains__)]
         places = [place for place, (is_kept, _) in enumerate(runs) if not is_kept]
         windows = [(first, last) for first in places for last in places if first <= last]
-        first, last = max(
-            [(a, b) for a, b in windows if (a > 0) + (b - a + 1) + (b < len(runs) - 1) <= max_rank],
-            key=lambda window: window[1] - window[0],
-        )
+        fitting = [(a, b) for a, b in windows if (a > 0) + (b - a + 1) + (b < len(runs) - 1) <= max_rank]
+        first, last = max(fitting, key=lambda each: (each[1] - each[0], each[0] > 0, each[1] < len(runs) - 1))
         calls.append(frozenset(chain.from_iterable([runs[place][1] for place in range(first, last + 1, 2)])))
         axes = tuple([axis for axis in axes if axis not in calls[-1]])
     return calls
