@@ -198,27 +198,28 @@ class _LayoutSearch:
 
         ``sources`` has the layouts of each operand. If a strategy is given, no others are tried.
         """
-        costs = self._sizes_and_costs.costs
-        spec = step.spec
-        if strategy is not None or (not self._is_short and len(sources) == 2 and self._is_cheap(sources, step)):
-            layouts = tuple([choices[0] for choices in sources])
-            operands = [layout.operand for layout in layouts]
-            strategy = strategy or default_strategy(operands[0], operands[1], spec, step.product_count, costs)
-            candidate = apply_strategy(strategy, operands, spec, self._sizes_and_costs, step.product_count)
-            return [] if candidate is None else [_result_layout(layouts, strategy, candidate)]
+        spec, costs = step.spec, self._sizes_and_costs.costs
+        if strategy is not None:
+            layout = self._apply(strategy, sources, step)
+            return [] if layout is None else [layout]
+        if not self._is_short and len(sources) == 2 and self._is_cheap(sources, step):
+            layout = self._apply_default(sources, step)
+            return [] if layout is None else [layout]
         tolerance = 0.0  # by how much a more expensive layout may be better for later steps
         if spec.order is None:
             size = self._sizes_and_costs.size_of[tuple(spec.kept_axes)]
             tolerance = costs.copy_work(size, 1, CACHE_LINE_BYTES)
             tolerance = tolerance + 2 * costs.view_overhead if tolerance > self._min_gain_of_many else 0.0
         if not tolerance and len(sources) == 2 and len(sources[0]) == len(sources[1]) == 1:
-            layouts = (sources[0][0], sources[1][0])
-            operands = [layout.operand for layout in layouts]
-            strategy = find_direct_product(operands[0], operands[1], spec, self._sizes_and_costs)
-            if strategy is not None:
-                candidate = apply_strategy(strategy, operands, spec, self._sizes_and_costs)
-                if candidate is not None and candidate.cost <= self._least_einsum_cost(step):
-                    return [_result_layout(layouts, strategy, candidate)]
+            if self._is_short:
+                strategy = find_direct_product(
+                    sources[0][0].operand, sources[1][0].operand, spec, self._sizes_and_costs
+                )
+                layout = strategy and self._apply(strategy, sources, step)
+            else:
+                layout = self._apply_default(sources, step)
+            if layout and layout.candidate and self._is_nearly_best(layout, step):
+                return [layout]
         best = _BestLayouts(step, self._sizes_and_costs, tolerance, 0.0 if tolerance else self._min_gain)
         for layouts in product(*sources):
             operands = [layout.operand for layout in layouts]
@@ -228,6 +229,34 @@ class _LayoutSearch:
                 best.compare(layouts, splits, None if self._is_short else MAX_SPLIT_STRATEGIES)
         found = sorted(best.by_axes.values(), key=attrgetter("cost"))[: self._max_layouts]
         return [layout for layout in found if layout.cost <= found[0].cost + tolerance]
+
+    def _apply(
+        self, strategy: Strategy, sources: Sequence[Sequence[TensorLayout]], step: PathStep
+    ) -> TensorLayout | None:
+        """Return the result of a strategy for the cheapest layouts of the operands; ``None`` if it does not apply."""
+        layouts = tuple([choices[0] for choices in sources])
+        operands = [layout.operand for layout in layouts]
+        candidate = apply_strategy(strategy, operands, step.spec, self._sizes_and_costs, step.product_count)
+        return None if candidate is None else _result_layout(layouts, strategy, candidate)
+
+    def _apply_default(self, sources: Sequence[Sequence[TensorLayout]], step: PathStep) -> TensorLayout | None:
+        """Return the result of the default strategy; ``None`` if it does not apply."""
+        first, second = sources[0][0].operand, sources[1][0].operand
+        strategy = default_strategy(first, second, step.spec, step.product_count, self._sizes_and_costs.costs)
+        return self._apply(strategy, sources, step)
+
+    def _is_nearly_best(self, layout: TensorLayout, step: PathStep) -> bool:
+        """Whether no other strategy can be much cheaper, for the same layouts of the operands."""
+        candidate, axes = layout.candidate, layout.strategy.axes
+        if candidate is None or axes is None:
+            return False
+        least = self._least_einsum_cost(step)
+        if not self._is_short:
+            costs, size_of = self._sizes_and_costs.costs, self._sizes_and_costs.size_of
+            row_count, column_count, depth = size_of[axes.rows], size_of[axes.columns], size_of[axes.inner]
+            batch_size = step.product_count // (row_count * column_count * depth or 1)
+            least = min(least, costs.matmul_work(batch_size, row_count, column_count, depth)) + self._min_gain
+        return candidate.cost <= least
 
     def _least_einsum_cost(self, step: PathStep) -> float:
         """Return the cost of the framework's einsum of two tensors if it reads their elements in order."""
