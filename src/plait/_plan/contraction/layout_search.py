@@ -8,7 +8,7 @@ compared the more is to be gained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain, product
 from math import inf, prod
 from operator import attrgetter
@@ -68,6 +68,7 @@ class NetworkContraction(NamedTuple):
 
     network: TensorNetwork
     path: Path
+    steps: tuple[Step, ...]  # the path with the numbers of its tensors
     cost: float  # nanoseconds, as estimated
     pairs: tuple[ContractionCandidate, ...]  # the nodes of each step of the path
     strategies: tuple[Strategy, ...]  # the strategy chosen for each step
@@ -117,7 +118,8 @@ def contract_along_path(
     Return ``None`` if no strategy applies to a step, or if a step has more products than a float can count.
     ``strategies`` has the strategy of each step; without it, the cheapest is chosen.
     """
-    steps = _describe_steps(network, inputs, numbered_steps(path, len(inputs)))
+    numbered = numbered_steps(path, len(inputs))
+    steps = _describe_steps(network, inputs, numbered)
     if max([step.product_count for step in steps]) > MAX_PRODUCT_COUNT:
         return None
     search = _LayoutSearch(SizesAndCosts(network.sizes, costs), steps)
@@ -132,6 +134,7 @@ def contract_along_path(
     return NetworkContraction(
         network,
         path,
+        tuple(numbered),
         results[-1].cost + (costs.pairwise_overhead * len(steps) if len(steps) > 1 else 0.0),
         tuple([result.candidate for result in results if result.candidate is not None]),
         tuple([result.strategy for result in results]),
@@ -140,25 +143,25 @@ def contract_along_path(
 
 def _describe_steps(network: TensorNetwork, inputs: Sequence[TensorLayout], numbered: Sequence[Step]) -> list[PathStep]:
     """Return the steps of a path with what their results must be."""
-    terms: list[Iterable[int]] = [{*layout.operand.axes} for layout in inputs]
-    sizes, use_counts = network.sizes, [0] * len(network.sizes)
-    if len(numbered) > 1:
-        for axis in chain(network.output, *terms):
-            use_counts[axis] += 1
+    terms = [frozenset(layout.operand.axes) for layout in inputs]
+    use_counts = [0] * len(network.sizes)  # by the tensors that are left, and by the result of the network
+    for axis in chain(network.output, *terms):
+        use_counts[axis] += 1
+    last_spec = final_result_spec(network)
+    size = network.sizes.__getitem__
     steps: list[PathStep] = []
-    for operands in numbered[:-1]:
-        axes = set[int]()
-        for operand in operands:
-            for axis in terms[operand]:
+    for number, operands in enumerate(numbered, 1):
+        axes = terms[operands[0]]
+        for operand in operands[1:]:
+            for axis in axes & terms[operand]:
                 use_counts[axis] -= 1
-                axes.add(axis)
-        kept = frozenset([axis for axis in axes if use_counts[axis]])
-        for axis in kept:
-            use_counts[axis] += 1
-        terms.append(kept)
-        steps.append(PathStep(operands, ResultSpec(kept), prod([sizes[axis] for axis in axes])))
-    axes = {*chain.from_iterable([terms[operand] for operand in numbered[-1]])}
-    steps.append(PathStep(numbered[-1], final_result_spec(network), prod([sizes[axis] for axis in axes])))
+            axes = axes | terms[operand]
+        spec = last_spec
+        if number < len(numbered):
+            kept = frozenset([axis for axis in axes if use_counts[axis] > 1])
+            terms.append(kept)
+            spec = ResultSpec(kept)
+        steps.append(PathStep(operands, spec, prod(map(size, axes))))
     for step in steps:
         for operand in step.operands:
             if operand >= len(inputs):
@@ -267,6 +270,8 @@ class _LayoutSearch:
         """Whether a step is so cheap that a comparison of strategies does not pay."""
         if step.product_count > MAX_PRODUCT_COUNT_FOR_DEFAULT:
             return False
+        if step.product_count <= MAX_SIZE_FOR_DEFAULT:
+            return True
         first, second = sources
         return prod(first[0].operand.shape) <= MAX_SIZE_FOR_DEFAULT >= prod(second[0].operand.shape)
 

@@ -72,12 +72,16 @@ EXACT_WORK_FACTOR = 2
 EXACT_WORK_PER_PAIR = 160
 """The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
 
-WORK_PER_PAIR_IN_TURN = 8
-"""The work after which a refinement pauses for another one, for each pair of tensors that share an axis."""
+WORK_PER_PAIR_IN_TURN, EXTRA_PAIRS_IN_TURN = 5, 15
+"""The work after which a refinement pauses for another one, for each pair of tensors that share an axis, and how many
+pairs more are counted, so that small networks get enough of it."""
 
-MIN_GAIN_DIVISOR, MIN_GAIN_DIVISOR_OF_SINGLE_TREE = 20, 200
+MIN_GAIN_DIVISOR, MIN_GAIN_DIVISOR_OF_BEST = 8, 160
 """A refinement goes on beyond the allowed time if its turn lowers the cost by more than the cost divided by this; the
-second is for the only tree that is refined."""
+second is for the best tree."""
+
+MAX_OF_BEST_TO_BEGIN = 400
+"""A tree that costs more than this many times the best one is not refined."""
 
 MAX_OF_BEST = 4
 """Nor does it go on beyond that time if its next turn would leave the cost above this many times the best cost."""
@@ -112,7 +116,7 @@ RANDOM_WEIGHTS_AND_NOISES = ((4, 0.1), (16, 0.1), (48, 0.3), (8, 0.3), (32, 1.0)
 RANDOM_GREEDY_TRIALS = 32
 """The number of paths that ``"random-greedy"`` compares, as in opt_einsum."""
 
-SMALL_PARTS, LARGE_PARTS, PARTS_OF_TREE_OR_RING = (4, 5, 6), (8,), (5, 8, 12)
+SMALL_PARTS, LARGE_PARTS, PARTS_OF_TREE_OR_RING = (3, 5, 6), (8,), (3, 5, 8, 12)
 """How many leaves the parts have that are replaced; large ones are only tried for the best path. In a tree or a ring
 they may be larger, since few groups of their leaves are connected."""
 
@@ -247,8 +251,10 @@ class PathSearch:
         pending = [SubtreeRefinement(tree, part_sizes, self._memory_limit) for tree in trees]
         for refinement in pending:  # the list gets those again that go on
             cost = refinement.tree.cost
-            self._refine(refinement, self._pair_count * WORK_PER_PAIR_IN_TURN)
-            gain_divisor = MIN_GAIN_DIVISOR if len(trees) > 1 else MIN_GAIN_DIVISOR_OF_SINGLE_TREE
+            if cost > MAX_OF_BEST_TO_BEGIN * self._best_cost:
+                continue
+            self._refine(refinement, (self._pair_count + EXTRA_PAIRS_IN_TURN) * WORK_PER_PAIR_IN_TURN)
+            gain_divisor = MIN_GAIN_DIVISOR_OF_BEST if refinement.tree is self.best else MIN_GAIN_DIVISOR
             is_gaining = refinement.tree.cost < cost - cost // gain_divisor and self._may_become_best(
                 refinement.tree, cost
             )
@@ -298,7 +304,7 @@ class PathSearch:
             linking_axes=linking_axes,
             max_cost=self._best_cost,
             max_work=max_work / EXACT_WORK_FACTOR,
-            memory_limit=self._memory_limit,
+            max_size=inf if self._memory_limit is None else self._memory_limit,
         )
         self.work += found.work * EXACT_WORK_FACTOR
         all_tensors = (1 << len(graph.terms)) - 1
@@ -452,7 +458,7 @@ def _find_connected_optimum(graph: TensorGraph, memory_limit: int | None) -> lis
                 graph.size_of,
                 linking_axes=~graph.output,
                 max_cost=search.best.cost,
-                memory_limit=memory_limit,
+                max_size=inf if memory_limit is None else memory_limit,
             )
             whole_part = (1 << len(numbers)) - 1
             if whole_part not in found.parts:
