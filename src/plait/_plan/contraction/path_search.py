@@ -23,9 +23,11 @@ from plait._plan.contraction.dynamic_programming import (
     steps_of_group,
 )
 from plait._plan.contraction.greedy import (
+    PairOfNeighbours,
     ShrunkNetwork,
     contract_all_greedily,
     contract_smallest_first,
+    list_pairs,
     shrink_network,
 )
 from plait._plan.contraction.other_optimizers import (
@@ -190,6 +192,7 @@ class PathSearch:
         self._graph, self._memory_limit, self._seconds = graph, memory_limit, seconds
         self._costs = ContractionCosts() if costs is None or costs.flop == inf else costs
         self._neighbours: list[set[int]] = []
+        self._pairs: list[PairOfNeighbours] = []
         self._pair_count = 0
         self._work_factor = 1 + len(graph.use_counts) / AXES_THAT_DOUBLE_WORK
         self._shrunk: ShrunkNetwork | None = None
@@ -203,7 +206,8 @@ class PathSearch:
             self._keep_best(ContractionTree.from_steps(self._graph, steps))
             return
         self._neighbours = self._graph.find_neighbours()
-        self._pair_count = max(sum(map(len, self._neighbours)) // 2, tensor_count)
+        self._pairs = list_pairs(self._graph, self._neighbours)
+        self._pair_count = max(len(self._pairs), tensor_count)
         linking_axes = ~self._graph.output
         self._greedy_tree(FIRST_WEIGHT)
         may_be_exact = tensor_count <= MAX_TENSORS_FOR_EXACT_SEARCH and (
@@ -326,6 +330,7 @@ class PathSearch:
         state = contract_all_greedily(
             self._graph,
             self._neighbours,
+            self._pairs,
             weight=weight,
             noise=noise,
             seed=seed,
@@ -353,7 +358,7 @@ class PathSearch:
     def _shrunk_network(self) -> ShrunkNetwork:
         """Return the network in which pairs with small results are contracted; it is computed once."""
         if self._shrunk is None:
-            self._shrunk = shrink_network(self._graph, self._neighbours)
+            self._shrunk = shrink_network(self._graph, self._neighbours, self._pairs)
         return self._shrunk
 
     def _keep_best_within_limit(self, tree: ContractionTree) -> ContractionTree | None:
@@ -404,7 +409,8 @@ def _find_steps_of_few(graph: TensorGraph, memory_limit: int | None) -> list[Ste
 
 def _find_single_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
     """Return the steps of ``"greedy"``: the pair with the least size of the result minus the sizes of both."""
-    state = contract_all_greedily(graph, graph.find_neighbours(), memory_limit=memory_limit)
+    neighbours = graph.find_neighbours()
+    state = contract_all_greedily(graph, neighbours, list_pairs(graph, neighbours), memory_limit=memory_limit)
     return [] if state is None else state.steps
 
 
@@ -414,12 +420,14 @@ def _find_random_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> l
     if len(best_steps[-1]) > 2:
         return best_steps
     neighbours = graph.find_neighbours()
+    pairs = list_pairs(graph, neighbours)
     best_cost = ContractionTree.from_steps(graph, best_steps).cost
     for seed in range(1, RANDOM_GREEDY_TRIALS):
         weight, noise = RANDOM_WEIGHTS_AND_NOISES[seed % len(RANDOM_WEIGHTS_AND_NOISES)]
         state = contract_all_greedily(
             graph,
             neighbours,
+            pairs,
             weight=weight,
             noise=noise,
             seed=seed,
