@@ -66,7 +66,8 @@ MAX_TENSORS_TO_BEGIN_EXACTLY, MAX_TENSORS_TO_BEGIN_EXACTLY_IF_TREE_OR_RING = 8, 
 in a tree or a ring fewer groups are connected."""
 
 MAX_TENSORS_FOR_EXACT_SEARCH = 64
-"""Up to this many tensors, it does so after the refinement, if there is work left."""
+"""Up to this many tensors, it does so after the refinement, if there is work left: for a network that is no tree and no
+ring, enough work to look at most groups of tensors."""
 
 EXACT_WORK_FACTOR = 2
 """How many units of work it takes to compare two groups of many tensors, since these are kept in dictionaries."""
@@ -88,7 +89,7 @@ MAX_OF_BEST_TO_BEGIN = 400
 MAX_OF_BEST = 4
 """Nor does it go on beyond that time if its next turn would leave the cost above this many times the best cost."""
 
-PART_OF_CONTRACTION = 0.04
+PART_OF_CONTRACTION = 0.05
 """The part of the estimated time of the contraction that the search may take."""
 
 MAX_SECONDS = 10.0
@@ -118,7 +119,7 @@ RANDOM_WEIGHTS_AND_NOISES = ((4, 0.1), (16, 0.1), (48, 0.3), (8, 0.3), (32, 1.0)
 RANDOM_GREEDY_TRIALS = 32
 """The number of paths that ``"random-greedy"`` compares, as in opt_einsum."""
 
-SMALL_PARTS, LARGE_PARTS, PARTS_OF_TREE_OR_RING = (3, 5, 6), (8,), (3, 5, 8, 12)
+SMALL_PARTS, LARGE_PARTS, PARTS_OF_TREE_OR_RING = (3, 5), (8,), (3, 5, 8, 12)
 """How many leaves the parts have that are replaced; large ones are only tried for the best path. In a tree or a ring
 they may be larger, since few groups of their leaves are connected."""
 
@@ -221,7 +222,9 @@ class PathSearch:
             if self.find_exactly(linking_axes, first_work):
                 return
         self._refine_in_turn(self._first_trees())
-        if may_be_exact and self._work_left() > 0 and self.find_exactly(linking_axes, self._work_left() / 2):
+        exact_work = self._work_left() / 2
+        least_work = 0 if self._is_tree_or_ring else 1 << tensor_count
+        if may_be_exact and exact_work > least_work and self.find_exactly(linking_axes, exact_work):
             return
         for tree in self._further_trees():
             if self._work_left() <= 0:
