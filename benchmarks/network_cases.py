@@ -1,8 +1,8 @@
 """The tensor networks of `benchmarks.networks`, made by generators: the same ones in every run.
 
-The constants of plait's path search were chosen by looking at `NETWORKS`, and at those that `draw_networks` makes with
-the seeds 1 to 5. Other seeds make networks that nobody has looked at: they show whether the constants are good for
-these too.
+The constants of plait's path search were chosen by looking at `NETWORKS`, and at the operations of the paths of those
+that `draw_networks` makes with the seeds 1 to 13. Other seeds make networks that nobody has looked at: they show
+whether the constants are good for these too.
 """
 
 from __future__ import annotations

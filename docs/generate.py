@@ -150,10 +150,8 @@ REMEDIES = {
         "Allow what the message names, or enter the block of `plait.options` outside of what is traced.",
     ),
     "PLT314": (
-        "An input or the result of the pattern has more dimensions than `max_rank` of `plait.options`, or of the layer,\n"
-        "allows; or `max_rank` is below 3.",
-        "Merge dimensions in the pattern that does not need them apart. What is between the input and the result is\n"
-        "plait's to keep within the rank.",
+        "An input or the result has more dimensions than `max_rank` allows; or `max_rank` is below 3.",
+        "Merge dimensions that the pattern does not need apart; between its ends, plait keeps the rank itself.",
     ),
     "PLT401": ("A view of the tensor with this shape does not exist.", "Use `rearrange`, which copies where it must."),
     "PLT501": (

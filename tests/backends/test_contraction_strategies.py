@@ -79,7 +79,7 @@ def check_all_strategies(framework, equation, changes, used_methods):
     wanted = np.einsum(equation, *arrays)
     for contraction in generate_contractions(build_equation_network(equation), own.costs._replace(**changes)):
         plan = build_contraction_plan(solve_pattern_of_equation(equation), contraction)
-        result = np.asarray(build_contraction_callable(plan, backend, own)(*tensors))
+        result = np.asarray(build_contraction_callable(contraction, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
         contraction_lines_and_costs(plan, contraction)
         (pair,) = contraction.pairs

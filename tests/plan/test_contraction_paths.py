@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import plait
 from plait._plan.contraction.bisection import contract_by_bisection
 from plait._plan.contraction.contraction_tree import ContractionTree
-from plait._plan.contraction.greedy import contract_all_greedily, shrink_network
+from plait._plan.contraction.greedy import contract_all_greedily, list_pairs, shrink_network
 from plait._plan.contraction.path_search import find_path
 from plait._plan.contraction.paths import numbered_steps, path_from_numbered_steps
 from plait._plan.contraction.subtree_refinement import SubtreeRefinement
@@ -237,15 +237,16 @@ def test_sandwich_of_matrix_product_states_is_contracted_site_by_site():
 def test_refinement_never_makes_a_path_worse(network):
     graph = TensorGraph.from_network(network)
     neighbours = graph.find_neighbours()
-    shrunk = shrink_network(graph, neighbours)
+    pairs = list_pairs(graph, neighbours)
+    shrunk = shrink_network(graph, neighbours, pairs)
     for state in (
         contract_by_sweep(shrunk),
         contract_by_bisection(shrunk),
-        contract_all_greedily(graph, neighbours),
+        contract_all_greedily(graph, neighbours, pairs),
     ):
         tree = ContractionTree(state)
         before = tree.cost
-        SubtreeRefinement(tree, (4, 5, 6)).run(math.inf)
+        SubtreeRefinement(tree, (3, 4, 5, 6)).run(math.inf)
         path = path_from_numbered_steps(tree.steps(), len(network.terms))
         assert tree.cost == count_cost(network, path) <= before
 
@@ -254,7 +255,8 @@ def test_refinement_never_makes_a_path_worse(network):
 @settings(max_examples=50, deadline=None)
 def test_bisection_contracts_every_tensor_once(network):
     graph = TensorGraph.from_network(network)
-    steps = contract_by_bisection(shrink_network(graph, graph.find_neighbours())).steps
+    neighbours = graph.find_neighbours()
+    steps = contract_by_bisection(shrink_network(graph, neighbours, list_pairs(graph, neighbours))).steps
     contracted = [number for step in steps for number in step]
     assert sorted(contracted) == list(range(2 * len(network.terms) - 2))
     path = path_from_numbered_steps(steps, len(network.terms))
@@ -270,7 +272,9 @@ def test_bisection_cuts_two_clusters_at_the_edge_between_them():
     terms[-1].append(2 * axis_count)
     network = Network(terms, (), [2] * (2 * axis_count + 1))
     graph = TensorGraph.from_network(network)
-    tree = ContractionTree(contract_by_bisection(shrink_network(graph, graph.find_neighbours())))
+    neighbours = graph.find_neighbours()
+    shrunk = shrink_network(graph, neighbours, list_pairs(graph, neighbours))
+    tree = ContractionTree(contract_by_bisection(shrunk))
     assert [tree.axes[node] for node in tree.children[-1]] == [1 << 2 * axis_count] * 2
 
 

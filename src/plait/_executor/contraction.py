@@ -7,7 +7,14 @@ from functools import partial
 from typing import Any
 
 from plait._executor.einsum_options import OptionValues
-from plait._executor.executable import Executable, FunctionAndArgument, build_plan_function, with_prepared_operands
+from plait._executor.executable import (
+    Executable,
+    FunctionAndArgument,
+    build_path_function,
+    chain_calls,
+    compose_functions,
+    with_prepared_operands,
+)
 from plait._operations.einsum import lower_to_framework_einsum
 from plait._operations.einsum_by_matmul import lower_to_matmul
 from plait._plan.contraction.layout_search import NetworkContraction
@@ -15,12 +22,12 @@ from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import Path
 from plait._plan.contraction.search import build_contraction_plan, find_path_if_needed, search_contraction
 from plait._plan.graph import Plan
-from plait._plan.nodes import ContiguousCopy, Contract, Diagonal, Sum
+from plait._plan.nodes import ContiguousCopy, Contract, Diagonal, Node, Sum
 from plait._shapes.sizes import extend_slots, size_op_error
 from plait._shapes.solver import SolvedPattern
 from plait.backends.capabilities import ContractionFunctions
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, identity
 from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import make_error
 
@@ -40,11 +47,11 @@ def build_decomposed_einsum(
         return None
     if options is not None and options.is_block and functions is not None and functions.dot_of_slices is not None:
         functions = functions._replace(dot=functions.dot_of_slices)
-    plan = contraction_plan_within_rank(solved, contraction, options)
-    if plan is None:
+    has_limit = options is not None and options.max_rank is not None
+    if has_limit and contraction_plan_within_rank(solved, contraction, options) is None:
         return None
-    function = build_contraction_callable(plan, backend_for_type(tensor_types[0]) if functions else backend, functions)
-    return backend.wrap_callable(function) if plan.steps else function
+    own_backend = backend_for_type(tensor_types[0]) if functions else backend
+    return backend.wrap_callable(build_contraction_callable(contraction, own_backend, functions))
 
 
 def contraction_plan_within_rank(
@@ -173,26 +180,48 @@ def lower_to_requested_matmul(solved: SolvedPattern, slots: Sequence[int], optio
 
 
 def build_contraction_callable(
-    plan: Plan, backend: Backend, functions: ContractionFunctions | None
+    contraction: NetworkContraction, backend: Backend, functions: ContractionFunctions | None
 ) -> Callable[..., Any]:
-    """Return the callable of a contraction plan for given sizes; without ``functions`` each pair calls einsum."""
-    calls: list[FunctionAndArgument] = []
+    """Return the callable of a contraction of tensors; without ``functions`` each pair calls einsum."""
+    path: list[tuple[tuple[int, ...], Callable[..., Any]]] = []
     maybe_scalar: set[int] = set()  # the numbers of results that may be framework scalars instead of tensors
-    operand_count = len(plan.solved.ranks)
-    for number, (node, operands) in enumerate(plan.steps, operand_count):
-        if isinstance(node, Contract):
-            calls.append((_pairwise_contraction_function(node, backend, functions), None))
-            if not node.shape:
-                maybe_scalar.add(number)
-            continue
-        if operands[0] in maybe_scalar:
+
+    def add_calls(nodes: Sequence[Node], is_scalar: bool, calls: list[FunctionAndArgument]) -> bool:
+        """Append the calls of nodes with one operand; return whether their result may be a scalar."""
+        for node in nodes:
+            is_special = isinstance(node, (Sum, Diagonal))
+            provider: Any = backend.for_any_type() if is_scalar else backend
+            if is_special or isinstance(node, ContiguousCopy):
+                provider = functions
+            calls.append((getattr(provider, node.method), node[0]))
+            is_scalar = is_scalar or is_special
+        return is_scalar
+
+    tensor_count = len(contraction.network.terms)
+    for number, (numbers, strategy, pair) in enumerate(
+        zip(contraction.steps, contraction.strategies, contraction.pairs, strict=True), tensor_count
+    ):
+        operands = numbers[::-1] if strategy.is_swapped else numbers
+        prepare_functions: list[Callable[[Any], Any] | None] = []
+        is_scalar = False
+        for operand, nodes in zip(operands, pair.operand_steps, strict=True):
+            calls: list[FunctionAndArgument] = []
+            is_scalar = add_calls(nodes, operand in maybe_scalar, calls)
+            prepare_functions.append(chain_calls(calls) if calls else None)
+        call = prepare_functions[0] or identity
+        if pair.node is not None:
+            call = with_prepared_operands(
+                _pairwise_contraction_function(pair.node, backend, functions), prepare_functions
+            )
+            is_scalar = not pair.node.shape
+        if pair.epilogue:
+            calls = []
+            is_scalar = add_calls(pair.epilogue, is_scalar, calls)
+            call = compose_functions(call, chain_calls(calls))
+        if is_scalar:
             maybe_scalar.add(number)
-        node_backend = backend.for_any_type() if operands[0] in maybe_scalar else backend
-        if isinstance(node, (Sum, Diagonal)):
-            maybe_scalar.add(number)
-        provider: Any = functions if isinstance(node, (Sum, Diagonal, ContiguousCopy)) else node_backend
-        calls.append((getattr(provider, node.method), node[0]))
-    function = build_plan_function(plan, calls)
+        path.append((operands, call))
+    function = build_path_function(path, tensor_count, (tensor_count + len(path) - 1,))
     return function if functions is None else functions.wrap(function)
 
 

@@ -177,7 +177,7 @@ def build_plan_function(plan: Plan, calls: Sequence[FunctionAndArgument]) -> Cal
         if contract is not None:
             call = with_prepared_operands(calls[contract][0], prepare_functions)
         if later_steps:
-            call = _compose_functions(call, chain_calls([calls[step] for step in later_steps]))
+            call = compose_functions(call, chain_calls([calls[step] for step in later_steps]))
         path.append((tuple([source for source, _ in operands]), call))
     return build_path_function(path, len(plan.solved.ranks), outputs)
 
@@ -223,7 +223,7 @@ def with_prepared_operands(
     return lambda a, b: contract(prepare_first(a), prepare_second(b))
 
 
-def _compose_functions(first: Callable[..., Any], second: Callable[[Any], Any]) -> Callable[..., Any]:
+def compose_functions(first: Callable[..., Any], second: Callable[[Any], Any]) -> Callable[..., Any]:
     """Return a function that passes the result of the first function to the second."""
     return lambda *tensors: second(first(*tensors))
 
@@ -244,8 +244,9 @@ def build_path_function(
     used_later = {*outputs, *range(tensor_count)}
     result = itemgetter(*outputs)
     for operands, call in reversed(path):
-        steps.insert(0, (call, operands, [number for number in operands if number not in used_later]))
+        steps.append((call, operands, [number for number in operands if number not in used_later]))
         used_later.update(operands)
+    steps.reverse()
 
     def run(*tensors: Any) -> Any:
         values = list(tensors)

@@ -75,7 +75,7 @@ def find_transposes(
     Examples:
         >>> find_transposes((2, 1, 0), 3, frozenset())
         (Transpose(segments=((2,), (1,), (0,)), order=(2, 1, 0)),)
-        >>> len(find_transposes((4, 3, 2, 1, 0), 3, frozenset()))
+        >>> len(find_transposes((4, 3, 2, 1, 0), 4, frozenset()))
         2
     """
     return _TransposeSearch(max_rank, starts, reducibility).find(axes)

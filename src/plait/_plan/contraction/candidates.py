@@ -293,29 +293,29 @@ def _einsum_candidate(
 
     The last argument is that of `apply_strategy`.
     """
-    sizes, costs = sizes_and_costs.sizes, sizes_and_costs.costs
+    costs, size = sizes_and_costs.costs, sizes_and_costs.sizes.__getitem__
     terms = [operand.axes for operand in operands]
     axes = dict.fromkeys(chain.from_iterable(terms))
     if len(axes) > len(ascii_letters):
         return None
     order = spec.order
     if order is None:
-        order = tuple([axis for axis in axes if axis in spec.kept_axes])
-    letter = dict(zip(axes, ascii_letters, strict=False))
-    texts = ["".join([letter[axis] for axis in term]) for term in (*terms, order)]
-    equation = f"{','.join(texts[:-1])}->{texts[-1]}"
+        order = tuple(filter(spec.kept_axes.__contains__, axes))
+    letter = dict(zip(axes, ascii_letters, strict=False)).__getitem__
+    left = ",".join(["".join(map(letter, term)) for term in terms])
+    equation = f"{left}->{''.join(map(letter, order))}"
     operand_steps: list[tuple[Node, ...]] = []
     view_count = 0
     for term, given, steps, _ in operands:
-        lengths = tuple([sizes[axis] for axis in term])
+        lengths = tuple(map(size, term))
         if given != lengths:
             steps = (*steps, Reshape(lengths))  # noqa: PLW2901  # the steps of the operand, and one more
         operand_steps.append(steps)
         view_count += len(steps)
-    shape = tuple([sizes[axis] for axis in order])
-    extra, epilogue, result = cost_and_steps_to_result(Operand(order, shape), spec, sizes_and_costs)
+    shape = tuple(map(size, order))
+    extra, epilogue, result = cost_and_steps_to_result(Operand(order, shape, is_temporary=True), spec, sizes_and_costs)
     if product_count is None:
-        cost = _einsum_cost(terms, order, prod([sizes[axis] for axis in axes]), sizes_and_costs)
+        cost = _einsum_cost(terms, order, prod(map(size, axes)), sizes_and_costs)
     else:
         cost = costs.einsum_overhead + product_count * costs.einsum_element
     cost += extra + view_count * costs.view_overhead
@@ -382,7 +382,7 @@ def _multiply_candidate(
         steps = (Sum(tuple(range(len(kept), len(order)))),)
         cost += costs.sum_overhead + count * costs.sum_element
     extra, epilogue, result = cost_and_steps_to_result(
-        Operand(kept, tuple([sizes[axis] for axis in kept]), steps), spec, sizes_and_costs
+        Operand(kept, tuple([sizes[axis] for axis in kept]), steps, is_temporary=True), spec, sizes_and_costs
     )
     node = Contract("multiply", tuple([sizes[axis] for axis in order]), reused_operand=reused_operand, axes=order)
     return ContractionCandidate(cost + extra, tuple(operand_steps), node, epilogue, result)
@@ -419,21 +419,16 @@ def _matmul_candidate(
     """Return the cheapest matrix product with these axes."""
     first, second = operands
     rows, columns, inner, summed_after = axes
+    if len(rows) + len(inner) == len(first.axes) and len(columns) + len(inner) == len(second.axes):
+        return _dot_candidate(first, second, axes, spec, sizes_and_costs)
     size_of, costs = sizes_and_costs.size_of, sizes_and_costs.costs
-    batch_axes: Axes = ()
-    if len(rows) + len(inner) < len(first.axes) or len(columns) + len(inner) < len(second.axes):
-        order = dict.fromkeys((*first.axes, *second.axes)) if spec.order is None else spec.order
-        batch_axes = (*summed_after, *filterfalse({*rows, *columns, *inner, *summed_after}.__contains__, order))
-    first_batch: Dims = ()
-    second_batch: Dims = ()
-    batch_dims: Dims = ()
-    if batch_axes:
-        first_batch, second_batch, batch_dims = [
-            _batch_dims(batch_axes, own, costs) for own in (first.axes, second.axes, batch_axes)
-        ]
-    is_vecdot = bool(batch_axes) and costs.has_vecdot and not rows and not columns
+    order = dict.fromkeys((*first.axes, *second.axes)) if spec.order is None else spec.order
+    batch_axes = (*summed_after, *filterfalse({*rows, *columns, *inner, *summed_after}.__contains__, order))
+    first_batch, second_batch, batch_dims = [
+        _batch_dims(batch_axes, own, costs) for own in (first.axes, second.axes, batch_axes)
+    ]
+    is_vecdot = costs.has_vecdot and not rows and not columns
     is_batched = bool(first_batch or second_batch) and not is_vecdot
-    # a product of two vectors has neither rows nor columns
     row_dims: Dims = (rows,) if rows or (first_batch and not is_vecdot) else ()
     column_dims: Dims = (columns,) if columns or (second_batch and not is_vecdot) else ()
 
@@ -460,14 +455,63 @@ def _matmul_candidate(
         steps = (Sum(tuple(range(len(summed_after)))),)
         product_axes, shape = product_axes[len(summed_after) :], shape[len(summed_after) :]
         cost += costs.sum_overhead + batch_size * costs.sum_element
-    extra, epilogue, result = cost_and_steps_to_result(Operand(product_axes, shape, steps), spec, sizes_and_costs)
+    product = Operand(product_axes, shape, steps, is_temporary=True)
+    extra, epilogue, result = cost_and_steps_to_result(product, spec, sizes_and_costs)
     best = ContractionCandidate(cost + extra, (first_change.steps, second_change.steps), node, epilogue, result)
     if summed_after or is_vecdot:
         return best
+    return _cheapest_way_to_result(best, first, product_dims, columns, cost, spec, sizes_and_costs)
+
+
+def _dot_candidate(
+    first: Operand, second: Operand, axes: MatmulAxes, spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> ContractionCandidate:
+    """Return the cheapest product of two matrices or vectors, which have all axes of the operands."""
+    rows, columns, inner, _ = axes
+    size_of, costs = sizes_and_costs.size_of, sizes_and_costs.costs
+    if not rows and not columns and not first.axes[-1] == second.axes[-1] == inner[-1]:
+        cost = costs.vecdot_item + size_of[inner] * costs.strided_vector_element
+    else:
+        cost = costs.matmul_work(1, size_of[rows], size_of[columns], size_of[inner])
+    # a product of two vectors has neither rows nor columns
+    first_change = change_layout(first, (rows, inner) if rows else (inner,), size_of)
+    second_change = change_layout(second, (inner, columns) if columns else (inner,), size_of)
+    cost += costs.dot_overhead + first_change.cost(costs) + second_change.cost(costs)
+    product = Operand(rows + columns, _matrix_shape(rows, columns, size_of), is_temporary=True)
+    extra, epilogue, result = cost_and_steps_to_result(product, spec, sizes_and_costs)
+    node = Contract("dot", product.shape, axes=product.axes)
+    best = ContractionCandidate(cost + extra, (first_change.steps, second_change.steps), node, epilogue, result)
+    product_dims = tuple([dim for dim in (rows, columns) if dim])
+    return _cheapest_way_to_result(best, first, product_dims, columns, cost, spec, sizes_and_costs)
+
+
+def _cheapest_way_to_result(
+    best: ContractionCandidate,
+    first: Operand,
+    product_dims: Dims,
+    columns: Axes,
+    cost: float,
+    spec: ResultSpec,
+    sizes_and_costs: SizesAndCosts,
+) -> ContractionCandidate:
+    """Return a matrix product, or the same product without steps that change the layout of its result, if it is better.
+
+    Args:
+        best: The product with these steps.
+        first: Its first operand.
+        product_dims: The axes of each dimension of the product.
+        columns: The axes of its columns.
+        cost: Its cost without the steps after the product.
+        spec: What the result must be.
+        sizes_and_costs: The lengths of the axes, and the costs of the framework.
+    """
+    node = best.node
+    if spec.order is None or node is None:
+        return best
     alternative = None
-    if not is_batched and len(first_change.steps) == len(epilogue) == 1:
+    if node.method == "dot" and len(best.operand_steps[0]) == len(best.epilogue) == 1:
         alternative = _matmul_without_reshapes(best, first, columns, spec, sizes_and_costs)
-    elif costs.matmul_fills and spec.order is not None and product_axes != spec.order:
+    elif sizes_and_costs.costs.matmul_fills and node.axes != spec.order:
         alternative = _matmul_into_buffer(best, node, product_dims, cost, spec, sizes_and_costs)
     return best if alternative is None or best.cost <= alternative.cost else alternative
 

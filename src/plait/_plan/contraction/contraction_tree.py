@@ -80,6 +80,47 @@ class ContractionTree:
                 heappush(leaves, (-self.costs[child], child))
         return inner, [node for _, node in leaves]
 
+    def rotate(self, root: int, max_size: float) -> bool:
+        """Replace the part of three leaves below a node by a better one, if there is one: a rotation of the tree.
+
+        The leaves are the children of the more expensive child of the node, and the other child. Return whether the
+        part is replaced. ``max_size`` is the largest number of elements that a result may have, except the root's.
+        """
+        inner, other = self.children[root]
+        if self.costs[inner] < self.costs[other]:
+            inner, other = other, inner
+        if inner < self.input_count:
+            return False
+        axes, sizes, size_of = self.axes, self.sizes, self.size_of
+        cost = best = self.costs[inner] + self.costs[root]
+        found = None
+        one, another = self.children[inner]
+        root_axes, other_axes, other_size = axes[root], axes[other], sizes[other]
+        for moved, left in ((one, another), (another, one)):  # contract one of them with the other child of the root
+            shared = axes[moved] & other_axes
+            if not shared:
+                continue
+            products = sizes[moved] * other_size // size_of[shared]
+            if products >= best:
+                continue
+            summed = shared & ~(axes[left] | root_axes)
+            new_axes = (axes[moved] | other_axes) ^ summed
+            new_size = products // size_of[summed]
+            shared_later = new_axes & axes[left]
+            products_later = new_size * sizes[left] // size_of[shared_later]
+            new_cost = 2 * products if summed else products
+            new_root_cost = 2 * products_later if shared_later & ~root_axes else products_later
+            if new_cost + new_root_cost < best and shared_later and new_size <= max_size:
+                best = new_cost + new_root_cost
+                found = (moved, left, new_axes, new_size, new_cost, new_root_cost)
+        if found is None:
+            return False
+        moved, left, axes[inner], sizes[inner], self.costs[inner], self.costs[root] = found
+        self.children[inner], self.children[root] = (moved, other), (inner, left)
+        self.parents[other], self.parents[left] = inner, root
+        self.cost += best - cost
+        return True
+
     def ancestors(self, node: int, count: int) -> list[int]:
         """Return the nodes above a node, up to ``count`` of them."""
         found: list[int] = []

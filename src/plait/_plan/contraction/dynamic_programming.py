@@ -73,7 +73,7 @@ def find_best_contractions(  # noqa: PLR0915  # one loop nest: a function call f
     linking_axes: int | None = None,
     max_cost: float = inf,
     max_work: float = inf,
-    memory_limit: int | None = None,
+    max_size: float = inf,
 ) -> BestContractions:
     """Return the best contractions of groups of tensors, up to the group of all.
 
@@ -84,7 +84,7 @@ def find_best_contractions(  # noqa: PLR0915  # one loop nest: a function call f
         linking_axes: The axes of which two groups must share one to be contracted; ``None`` allows outer products.
         max_cost: Only contractions that cost less are found.
         max_work: The search ends when so many pairs of groups have been compared.
-        memory_limit: The largest number of elements of a result, except that of all tensors.
+        max_size: The largest number of elements of a result, except that of all tensors.
     """
     level: list[Group] = [(1 << number, axes, size_of[axes], 0) for number, axes in enumerate(terms)]
     groups = {group[0]: group for group in level}
@@ -93,7 +93,6 @@ def find_best_contractions(  # noqa: PLR0915  # one loop nest: a function call f
     all_tensors = (1 << len(terms)) - 1
     members_by_bit = _members_by_bit_of_hyperedge(terms, output)
     hyperedges = sum(members_by_bit)
-    max_size = inf if memory_limit is None else memory_limit
     work = 0
     for count in range(2, len(terms) + 1):
         found: dict[int, Group] = {}
@@ -160,7 +159,7 @@ def find_best_contractions_of_few(
 ) -> BestContractions:
     """Return the best contractions of groups of few tensors.
 
-    The arguments are those of `find_best_contractions`; ``max_size`` is the memory limit.
+    The arguments are those of `find_best_contractions`.
     """
     group_count = 1 << len(terms)
     all_tensors = group_count - 1

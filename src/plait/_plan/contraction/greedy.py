@@ -7,10 +7,11 @@ and S. Kourtis, Hyper-optimized tensor network contraction, Quantum 5, 410 (2021
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from math import inf, log
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from plait._plan.contraction.tensor_graph import PartialContraction, TensorGraph
 
@@ -18,9 +19,28 @@ WEIGHT_UNIT = 16
 """Weights are given in this fraction, so that scores stay exact for sizes beyond those of a float."""
 
 
+PairOfNeighbours: TypeAlias = "tuple[int, int, int, int]"
+"""The size of the contraction of two tensors that share an axis, the sum of their own sizes, and their numbers."""
+
+
+def list_pairs(graph: TensorGraph, neighbours: list[set[int]]) -> list[PairOfNeighbours]:
+    """Return the pairs of neighbours; a pair comes once."""
+    terms, size_of, paired = graph.terms, graph.size_of, graph.paired
+    sizes = [size_of[axes] for axes in terms]
+    pairs = []
+    for one, others in enumerate(neighbours):
+        for other in others:
+            if one < other:
+                shared = terms[one] & terms[other]
+                size = sizes[one] * sizes[other] // (size_of[shared] * size_of[shared & paired])
+                pairs.append((size, sizes[one] + sizes[other], one, other))
+    return pairs
+
+
 def contract_all_greedily(
     graph: TensorGraph,
     neighbours: list[set[int]],
+    pairs: Sequence[PairOfNeighbours],
     *,
     weight: int = WEIGHT_UNIT,
     noise: float = 0.0,
@@ -33,6 +53,7 @@ def contract_all_greedily(
     Args:
         graph: The tensors.
         neighbours: For each tensor its neighbours, as `TensorGraph.find_neighbours` returns them.
+        pairs: The pairs of neighbours.
         weight: By which the sizes of both tensors are weighted, in sixteenths.
         noise: The standard width of the random numbers added to the logarithms of the scores.
         seed: Of the random numbers.
@@ -43,7 +64,7 @@ def contract_all_greedily(
     state = PartialContraction(graph)
     links = [others.copy() for others in neighbours]
     remaining = contract_greedily(
-        state, links, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit, max_cost=max_cost
+        state, links, pairs, weight=weight, noise=noise, seed=seed, memory_limit=memory_limit, max_cost=max_cost
     )
     if state.cost > max_cost:
         return None
@@ -59,16 +80,17 @@ class ShrunkNetwork(NamedTuple):
     remaining: list[int]  # the numbers of the tensors and results that are left
 
 
-def shrink_network(graph: TensorGraph, neighbours: list[set[int]]) -> ShrunkNetwork:
+def shrink_network(graph: TensorGraph, neighbours: list[set[int]], pairs: Sequence[PairOfNeighbours]) -> ShrunkNetwork:
     """Contract the pairs of neighbours whose results are not larger than both of their tensors."""
     state = PartialContraction(graph)
     links = [others.copy() for others in neighbours]
-    return ShrunkNetwork(state, links, contract_greedily(state, links, weight=WEIGHT_UNIT, only_shrinking=True))
+    return ShrunkNetwork(state, links, contract_greedily(state, links, pairs, weight=WEIGHT_UNIT, only_shrinking=True))
 
 
 def contract_greedily(
     state: PartialContraction,
     links: list[set[int]],
+    pairs: Sequence[PairOfNeighbours],
     *,
     weight: int,
     noise: float = 0.0,
@@ -79,31 +101,25 @@ def contract_greedily(
 ) -> list[int]:
     """Contract pairs of neighbours, and return the numbers of the tensors that are left.
 
-    ``links`` has the neighbours of each tensor, and gets those of each result. If ``only_shrinking``, a result must not
-    be larger than both of its tensors. The other arguments are those of `contract_all_greedily`.
+    ``links`` has the neighbours of each tensor, and gets those of each result; ``pairs`` are the first pairs. If
+    ``only_shrinking``, a result must not be larger than both of its tensors. The other arguments are those of
+    `contract_all_greedily`.
     """
     axes, sizes, size_of = state.axes, state.sizes, state.size_of
-    draw = Random(seed).random if noise else None  # noqa: S311  # not for cryptography
-
-    def score(first: int, second: int) -> Any:
-        shared = axes[first] & axes[second]
-        both = sizes[first] + sizes[second]
-        result = sizes[first] * sizes[second] // (size_of[shared] * size_of[shared & state.paired])
-        growth = WEIGHT_UNIT * result - weight * both
-        if draw is None:
-            return growth
-        magnitude = log(growth) if growth > 0 else -log(-growth) if growth else 0.0
-        return magnitude + noise * log(-log(draw() or 0.5))  # adds a number with the Gumbel distribution
-
-    queue = [(score(one, other), one, other) for one, others in enumerate(links) for other in others if one < other]
+    random = Random(seed) if noise else None  # noqa: S311  # not for cryptography
+    queue: list[tuple[Any, int, int]] = [
+        (WEIGHT_UNIT * size - weight * both, one, other)
+        for size, both, one, other in pairs
+        if not only_shrinking or size <= sizes[one] or size <= sizes[other]
+    ]
+    if random:
+        queue = [(_with_noise(growth, noise, random), one, other) for growth, one, other in queue]
     heapify(queue)
     is_left = [True] * len(links)
     left_count = len(links)
     while queue and state.cost <= max_cost:
         _, one, other = heappop(queue)
         if not (is_left[one] and is_left[other]):
-            continue
-        if only_shrinking and state.result_size(one, other) > max(sizes[one], sizes[other]):
             continue
         if memory_limit is not None and left_count > 2 and state.result_size(one, other) > memory_limit:
             continue
@@ -115,13 +131,26 @@ def contract_greedily(
         others |= links[other]
         others -= {one, other}
         links.append(others)
+        result_axes, result_size, paired = axes[result], sizes[result], state.paired
         for number in sorted(others) if noise else others:  # the order of a set must not decide which noise is whose
             linked = links[number]
             linked.discard(one)
             linked.discard(other)
             linked.add(result)
-            heappush(queue, (score(number, result), number, result))
+            shared = result_axes & axes[number]
+            size = sizes[number]
+            new_size = result_size * size // (size_of[shared] * size_of[shared & paired])
+            if only_shrinking and new_size > size and new_size > result_size:
+                continue
+            growth = WEIGHT_UNIT * new_size - weight * (result_size + size)
+            heappush(queue, (_with_noise(growth, noise, random) if random else growth, number, result))
     return [number for number, left in enumerate(is_left) if left]
+
+
+def _with_noise(growth: int, noise: float, random: Random) -> float:
+    """Return the logarithm of a score and a random number with the Gumbel distribution, times the noise."""
+    magnitude = log(growth) if growth > 0 else -log(-growth) if growth else 0.0
+    return magnitude + noise * log(-log(random.random() or 0.5))
 
 
 def contract_smallest_first(state: PartialContraction, numbers: list[int], memory_limit: int | None = None) -> None:

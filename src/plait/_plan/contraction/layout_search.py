@@ -8,7 +8,7 @@ compared the more is to be gained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain, product
 from math import inf, prod
 from operator import attrgetter
@@ -68,6 +68,7 @@ class NetworkContraction(NamedTuple):
 
     network: TensorNetwork
     path: Path
+    steps: tuple[Step, ...]  # the path with the numbers of its tensors
     cost: float  # nanoseconds, as estimated
     pairs: tuple[ContractionCandidate, ...]  # the nodes of each step of the path
     strategies: tuple[Strategy, ...]  # the strategy chosen for each step
@@ -117,7 +118,8 @@ def contract_along_path(
     Return ``None`` if no strategy applies to a step, or if a step has more products than a float can count.
     ``strategies`` has the strategy of each step; without it, the cheapest is chosen.
     """
-    steps = _describe_steps(network, inputs, numbered_steps(path, len(inputs)))
+    numbered = numbered_steps(path, len(inputs))
+    steps = _describe_steps(network, inputs, numbered)
     if max([step.product_count for step in steps]) > MAX_PRODUCT_COUNT:
         return None
     search = _LayoutSearch(SizesAndCosts(network.sizes, costs), steps)
@@ -132,6 +134,7 @@ def contract_along_path(
     return NetworkContraction(
         network,
         path,
+        tuple(numbered),
         results[-1].cost + (costs.pairwise_overhead * len(steps) if len(steps) > 1 else 0.0),
         tuple([result.candidate for result in results if result.candidate is not None]),
         tuple([result.strategy for result in results]),
@@ -140,25 +143,25 @@ def contract_along_path(
 
 def _describe_steps(network: TensorNetwork, inputs: Sequence[TensorLayout], numbered: Sequence[Step]) -> list[PathStep]:
     """Return the steps of a path with what their results must be."""
-    terms: list[Iterable[int]] = [{*layout.operand.axes} for layout in inputs]
-    sizes, use_counts = network.sizes, [0] * len(network.sizes)
-    if len(numbered) > 1:
-        for axis in chain(network.output, *terms):
-            use_counts[axis] += 1
+    terms = [frozenset(layout.operand.axes) for layout in inputs]
+    use_counts = [0] * len(network.sizes)  # by the tensors that are left, and by the result of the network
+    for axis in chain(network.output, *terms):
+        use_counts[axis] += 1
+    last_spec = final_result_spec(network)
+    size = network.sizes.__getitem__
     steps: list[PathStep] = []
-    for operands in numbered[:-1]:
-        axes = set[int]()
-        for operand in operands:
-            for axis in terms[operand]:
+    for number, operands in enumerate(numbered, 1):
+        axes = terms[operands[0]]
+        for operand in operands[1:]:
+            for axis in axes & terms[operand]:
                 use_counts[axis] -= 1
-                axes.add(axis)
-        kept = frozenset([axis for axis in axes if use_counts[axis]])
-        for axis in kept:
-            use_counts[axis] += 1
-        terms.append(kept)
-        steps.append(PathStep(operands, ResultSpec(kept), prod([sizes[axis] for axis in axes])))
-    axes = {*chain.from_iterable([terms[operand] for operand in numbered[-1]])}
-    steps.append(PathStep(numbered[-1], final_result_spec(network), prod([sizes[axis] for axis in axes])))
+            axes = axes | terms[operand]
+        spec = last_spec
+        if number < len(numbered):
+            kept = frozenset([axis for axis in axes if use_counts[axis] > 1])
+            terms.append(kept)
+            spec = ResultSpec(kept)
+        steps.append(PathStep(operands, spec, prod(map(size, axes))))
     for step in steps:
         for operand in step.operands:
             if operand >= len(inputs):
@@ -198,27 +201,28 @@ class _LayoutSearch:
 
         ``sources`` has the layouts of each operand. If a strategy is given, no others are tried.
         """
-        costs = self._sizes_and_costs.costs
-        spec = step.spec
-        if strategy is not None or (not self._is_short and len(sources) == 2 and self._is_cheap(sources, step)):
-            layouts = tuple([choices[0] for choices in sources])
-            operands = [layout.operand for layout in layouts]
-            strategy = strategy or default_strategy(operands[0], operands[1], spec, step.product_count, costs)
-            candidate = apply_strategy(strategy, operands, spec, self._sizes_and_costs, step.product_count)
-            return [] if candidate is None else [_result_layout(layouts, strategy, candidate)]
+        spec, costs = step.spec, self._sizes_and_costs.costs
+        if strategy is not None:
+            layout = self._apply(strategy, sources, step)
+            return [] if layout is None else [layout]
+        if not self._is_short and len(sources) == 2 and self._is_cheap(sources, step):
+            layout = self._apply_default(sources, step)
+            return [] if layout is None else [layout]
         tolerance = 0.0  # by how much a more expensive layout may be better for later steps
         if spec.order is None:
             size = self._sizes_and_costs.size_of[tuple(spec.kept_axes)]
             tolerance = costs.copy_work(size, 1, CACHE_LINE_BYTES)
             tolerance = tolerance + 2 * costs.view_overhead if tolerance > self._min_gain_of_many else 0.0
         if not tolerance and len(sources) == 2 and len(sources[0]) == len(sources[1]) == 1:
-            layouts = (sources[0][0], sources[1][0])
-            operands = [layout.operand for layout in layouts]
-            strategy = find_direct_product(operands[0], operands[1], spec, self._sizes_and_costs)
-            if strategy is not None:
-                candidate = apply_strategy(strategy, operands, spec, self._sizes_and_costs)
-                if candidate is not None and candidate.cost <= self._least_einsum_cost(step):
-                    return [_result_layout(layouts, strategy, candidate)]
+            if self._is_short:
+                strategy = find_direct_product(
+                    sources[0][0].operand, sources[1][0].operand, spec, self._sizes_and_costs
+                )
+                layout = strategy and self._apply(strategy, sources, step)
+            else:
+                layout = self._apply_default(sources, step)
+            if layout and layout.candidate and self._is_nearly_best(layout, step):
+                return [layout]
         best = _BestLayouts(step, self._sizes_and_costs, tolerance, 0.0 if tolerance else self._min_gain)
         for layouts in product(*sources):
             operands = [layout.operand for layout in layouts]
@@ -229,6 +233,34 @@ class _LayoutSearch:
         found = sorted(best.by_axes.values(), key=attrgetter("cost"))[: self._max_layouts]
         return [layout for layout in found if layout.cost <= found[0].cost + tolerance]
 
+    def _apply(
+        self, strategy: Strategy, sources: Sequence[Sequence[TensorLayout]], step: PathStep
+    ) -> TensorLayout | None:
+        """Return the result of a strategy for the cheapest layouts of the operands; ``None`` if it does not apply."""
+        layouts = tuple([choices[0] for choices in sources])
+        operands = [layout.operand for layout in layouts]
+        candidate = apply_strategy(strategy, operands, step.spec, self._sizes_and_costs, step.product_count)
+        return None if candidate is None else _result_layout(layouts, strategy, candidate)
+
+    def _apply_default(self, sources: Sequence[Sequence[TensorLayout]], step: PathStep) -> TensorLayout | None:
+        """Return the result of the default strategy; ``None`` if it does not apply."""
+        first, second = sources[0][0].operand, sources[1][0].operand
+        strategy = default_strategy(first, second, step.spec, step.product_count, self._sizes_and_costs.costs)
+        return self._apply(strategy, sources, step)
+
+    def _is_nearly_best(self, layout: TensorLayout, step: PathStep) -> bool:
+        """Whether no other strategy can be much cheaper, for the same layouts of the operands."""
+        candidate, axes = layout.candidate, layout.strategy.axes
+        if candidate is None or axes is None:
+            return False
+        least = self._least_einsum_cost(step)
+        if not self._is_short:
+            costs, size_of = self._sizes_and_costs.costs, self._sizes_and_costs.size_of
+            row_count, column_count, depth = size_of[axes.rows], size_of[axes.columns], size_of[axes.inner]
+            batch_size = step.product_count // (row_count * column_count * depth or 1)
+            least = min(least, costs.matmul_work(batch_size, row_count, column_count, depth)) + self._min_gain
+        return candidate.cost <= least
+
     def _least_einsum_cost(self, step: PathStep) -> float:
         """Return the cost of the framework's einsum of two tensors if it reads their elements in order."""
         costs = self._sizes_and_costs.costs
@@ -238,6 +270,8 @@ class _LayoutSearch:
         """Whether a step is so cheap that a comparison of strategies does not pay."""
         if step.product_count > MAX_PRODUCT_COUNT_FOR_DEFAULT:
             return False
+        if step.product_count <= MAX_SIZE_FOR_DEFAULT:
+            return True
         first, second = sources
         return prod(first[0].operand.shape) <= MAX_SIZE_FOR_DEFAULT >= prod(second[0].operand.shape)
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from plait._plan.contraction.network import TensorNetwork
 from plait._plan.nodes import Node, Permute, Reshape
-from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import Axes, Dims
 from plait.backends.costs import ContractionCosts
 
@@ -89,24 +88,41 @@ def change_layout(operand: Operand, dims: Dims, size_of: SizesOfAxes) -> LayoutC
 
     The operand is copied where the axes of a dimension are not adjacent in memory, in this order.
     """
-    axes, _, steps, _ = operand
+    axes, given_shape, steps, _ = operand
     new_axes: Axes = tuple(chain.from_iterable(dims))
     shape = tuple([size_of[dim_axes] for dim_axes in dims])
     if new_axes == axes:
-        return LayoutChange((*steps, Reshape(shape)) if shape != operand.shape else steps)
+        return LayoutChange((*steps, Reshape(shape)) if shape != given_shape else steps)
     memory_order = memory_order_of_dims(dims, axes)
     if memory_order is not None:  # merging adjacent axes and permuting are both views
-        order = tuple(map(memory_order.index, range(len(dims))))
-        return LayoutChange(
-            (*steps, *_reshape_if_needed(operand.shape, tuple(map(shape.__getitem__, memory_order))), Permute(order))
-        )
-    groups = group_adjacent_axes(((new_axes,), (axes,)))
-    source_groups = sorted(groups, key=lambda dim_axes: axes.index(dim_axes[0]))
-    lengths = tuple([size_of[dim_axes] for dim_axes in source_groups])
-    order = tuple(map(source_groups.index, groups))
+        order = tuple([memory_order.index(dim) for dim in range(len(dims))])
+        shape_in_memory = tuple([shape[dim] for dim in memory_order])
+        if shape_in_memory == given_shape:
+            return LayoutChange((*steps, Permute(order)))
+        return LayoutChange((*steps, Reshape(shape_in_memory), Permute(order)))
+    groups, memory_order = _group_as_in_memory(new_axes, axes)
+    lengths = tuple([size_of[groups[number]] for number in memory_order])
+    order = tuple([memory_order.index(number) for number in range(len(groups))])
+    if lengths != given_shape:
+        steps = (*steps, Reshape(lengths))
     stride = size_of[axes[axes.index(new_axes[-1]) + 1 :]]
-    steps = (*steps, *_reshape_if_needed(operand.shape, lengths), Permute(order), Reshape(shape))
-    return LayoutChange(steps, size_of[axes], lengths[order[-1]], stride)
+    return LayoutChange((*steps, Permute(order), Reshape(shape)), size_of[axes], lengths[order[-1]], stride)
+
+
+def _group_as_in_memory(new_axes: Axes, axes: Axes) -> tuple[list[Axes], list[int]]:
+    """Return ``new_axes`` in groups that are adjacent in ``axes`` too, and the numbers of the groups in its order."""
+    groups: list[Axes] = []
+    starts: list[int] = []
+    next_position = -1
+    for axis in new_axes:
+        position = axes.index(axis)
+        if position == next_position:
+            groups[-1] = (*groups[-1], axis)
+        else:
+            groups.append((axis,))
+            starts.append(position)
+        next_position = position + 1
+    return groups, sorted(range(len(groups)), key=starts.__getitem__)
 
 
 def memory_order_of_dims(dims: Dims, axes: Axes) -> list[int] | None:
@@ -123,11 +139,6 @@ def memory_order_of_dims(dims: Dims, axes: Axes) -> list[int] | None:
     return sorted(range(len(dims)), key=first_positions.__getitem__)
 
 
-def _reshape_if_needed(shape: tuple[int, ...], new_shape: tuple[int, ...]) -> tuple[Node, ...]:
-    """Return the reshape to the new shape, or no node if the shapes are the same."""
-    return () if shape == new_shape else (Reshape(new_shape),)
-
-
 def final_result_spec(network: TensorNetwork) -> ResultSpec:
     """Return what the last contraction of a network must return."""
     order, shape = network.output, network.result_shape
@@ -139,12 +150,15 @@ def final_result_spec(network: TensorNetwork) -> ResultSpec:
 def cost_and_steps_to_result(
     product: Operand, spec: ResultSpec, sizes_and_costs: SizesAndCosts
 ) -> tuple[float, tuple[Node, ...], Operand]:
-    """Return the cost and the steps that turn a product into the required result, and that result, a temporary."""
+    """Return the cost and the steps that turn a product into the required result, and that result, a temporary.
+
+    The product is a temporary, and may have steps to be applied to it.
+    """
     costs = sizes_and_costs.costs
     axes, _, steps, _ = product
     order = spec.order
     if order is None:
-        return len(steps) * costs.view_overhead, steps, Operand(axes, product.shape, is_temporary=True)
+        return (len(steps) * costs.view_overhead, steps, product._replace(steps=())) if steps else (0.0, (), product)
     result = Operand(order, spec.shape, is_temporary=True)
     if axes == order:
         if product.shape != spec.shape:

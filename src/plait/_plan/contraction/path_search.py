@@ -23,9 +23,11 @@ from plait._plan.contraction.dynamic_programming import (
     steps_of_group,
 )
 from plait._plan.contraction.greedy import (
+    PairOfNeighbours,
     ShrunkNetwork,
     contract_all_greedily,
     contract_smallest_first,
+    list_pairs,
     shrink_network,
 )
 from plait._plan.contraction.other_optimizers import (
@@ -64,7 +66,8 @@ MAX_TENSORS_TO_BEGIN_EXACTLY, MAX_TENSORS_TO_BEGIN_EXACTLY_IF_TREE_OR_RING = 8, 
 in a tree or a ring fewer groups are connected."""
 
 MAX_TENSORS_FOR_EXACT_SEARCH = 64
-"""Up to this many tensors, it does so after the refinement, if there is work left."""
+"""Up to this many tensors, it does so after the refinement, if there is work left: for a network that is no tree and no
+ring, enough work to look at most groups of tensors."""
 
 EXACT_WORK_FACTOR = 2
 """How many units of work it takes to compare two groups of many tensors, since these are kept in dictionaries."""
@@ -72,17 +75,21 @@ EXACT_WORK_FACTOR = 2
 EXACT_WORK_PER_PAIR = 160
 """The most work of dynamic programming before any refinement, for each pair of tensors that share an axis."""
 
-WORK_PER_PAIR_IN_TURN = 8
-"""The work after which a refinement pauses for another one, for each pair of tensors that share an axis."""
+WORK_PER_PAIR_IN_TURN, EXTRA_PAIRS_IN_TURN = 5, 15
+"""The work after which a refinement pauses for another one, for each pair of tensors that share an axis, and how many
+pairs more are counted, so that small networks get enough of it."""
 
-MIN_GAIN_DIVISOR, MIN_GAIN_DIVISOR_OF_SINGLE_TREE = 20, 200
+MIN_GAIN_DIVISOR, MIN_GAIN_DIVISOR_OF_BEST = 8, 160
 """A refinement goes on beyond the allowed time if its turn lowers the cost by more than the cost divided by this; the
-second is for the only tree that is refined."""
+second is for the best tree."""
+
+MAX_OF_BEST_TO_BEGIN = 400
+"""A tree that costs more than this many times the best one is not refined."""
 
 MAX_OF_BEST = 4
 """Nor does it go on beyond that time if its next turn would leave the cost above this many times the best cost."""
 
-PART_OF_CONTRACTION = 0.04
+PART_OF_CONTRACTION = 0.05
 """The part of the estimated time of the contraction that the search may take."""
 
 MAX_SECONDS = 10.0
@@ -112,7 +119,7 @@ RANDOM_WEIGHTS_AND_NOISES = ((4, 0.1), (16, 0.1), (48, 0.3), (8, 0.3), (32, 1.0)
 RANDOM_GREEDY_TRIALS = 32
 """The number of paths that ``"random-greedy"`` compares, as in opt_einsum."""
 
-SMALL_PARTS, LARGE_PARTS, PARTS_OF_TREE_OR_RING = (4, 5, 6), (8,), (5, 8, 12)
+SMALL_PARTS, LARGE_PARTS, PARTS_OF_TREE_OR_RING = (3, 5), (8,), (3, 5, 8, 12)
 """How many leaves the parts have that are replaced; large ones are only tried for the best path. In a tree or a ring
 they may be larger, since few groups of their leaves are connected."""
 
@@ -186,6 +193,7 @@ class PathSearch:
         self._graph, self._memory_limit, self._seconds = graph, memory_limit, seconds
         self._costs = ContractionCosts() if costs is None or costs.flop == inf else costs
         self._neighbours: list[set[int]] = []
+        self._pairs: list[PairOfNeighbours] = []
         self._pair_count = 0
         self._work_factor = 1 + len(graph.use_counts) / AXES_THAT_DOUBLE_WORK
         self._shrunk: ShrunkNetwork | None = None
@@ -199,7 +207,8 @@ class PathSearch:
             self._keep_best(ContractionTree.from_steps(self._graph, steps))
             return
         self._neighbours = self._graph.find_neighbours()
-        self._pair_count = max(sum(map(len, self._neighbours)) // 2, tensor_count)
+        self._pairs = list_pairs(self._graph, self._neighbours)
+        self._pair_count = max(len(self._pairs), tensor_count)
         linking_axes = ~self._graph.output
         self._greedy_tree(FIRST_WEIGHT)
         may_be_exact = tensor_count <= MAX_TENSORS_FOR_EXACT_SEARCH and (
@@ -213,7 +222,9 @@ class PathSearch:
             if self.find_exactly(linking_axes, first_work):
                 return
         self._refine_in_turn(self._first_trees())
-        if may_be_exact and self._work_left() > 0 and self.find_exactly(linking_axes, self._work_left() / 2):
+        exact_work = self._work_left() / 2
+        least_work = 0 if self._is_tree_or_ring else 1 << tensor_count
+        if may_be_exact and exact_work > least_work and self.find_exactly(linking_axes, exact_work):
             return
         for tree in self._further_trees():
             if self._work_left() <= 0:
@@ -247,8 +258,10 @@ class PathSearch:
         pending = [SubtreeRefinement(tree, part_sizes, self._memory_limit) for tree in trees]
         for refinement in pending:  # the list gets those again that go on
             cost = refinement.tree.cost
-            self._refine(refinement, self._pair_count * WORK_PER_PAIR_IN_TURN)
-            gain_divisor = MIN_GAIN_DIVISOR if len(trees) > 1 else MIN_GAIN_DIVISOR_OF_SINGLE_TREE
+            if cost > MAX_OF_BEST_TO_BEGIN * self._best_cost:
+                continue
+            self._refine(refinement, (self._pair_count + EXTRA_PAIRS_IN_TURN) * WORK_PER_PAIR_IN_TURN)
+            gain_divisor = MIN_GAIN_DIVISOR_OF_BEST if refinement.tree is self.best else MIN_GAIN_DIVISOR
             is_gaining = refinement.tree.cost < cost - cost // gain_divisor and self._may_become_best(
                 refinement.tree, cost
             )
@@ -298,7 +311,7 @@ class PathSearch:
             linking_axes=linking_axes,
             max_cost=self._best_cost,
             max_work=max_work / EXACT_WORK_FACTOR,
-            memory_limit=self._memory_limit,
+            max_size=inf if self._memory_limit is None else self._memory_limit,
         )
         self.work += found.work * EXACT_WORK_FACTOR
         all_tensors = (1 << len(graph.terms)) - 1
@@ -320,6 +333,7 @@ class PathSearch:
         state = contract_all_greedily(
             self._graph,
             self._neighbours,
+            self._pairs,
             weight=weight,
             noise=noise,
             seed=seed,
@@ -347,7 +361,7 @@ class PathSearch:
     def _shrunk_network(self) -> ShrunkNetwork:
         """Return the network in which pairs with small results are contracted; it is computed once."""
         if self._shrunk is None:
-            self._shrunk = shrink_network(self._graph, self._neighbours)
+            self._shrunk = shrink_network(self._graph, self._neighbours, self._pairs)
         return self._shrunk
 
     def _keep_best_within_limit(self, tree: ContractionTree) -> ContractionTree | None:
@@ -398,7 +412,8 @@ def _find_steps_of_few(graph: TensorGraph, memory_limit: int | None) -> list[Ste
 
 def _find_single_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> list[Step]:
     """Return the steps of ``"greedy"``: the pair with the least size of the result minus the sizes of both."""
-    state = contract_all_greedily(graph, graph.find_neighbours(), memory_limit=memory_limit)
+    neighbours = graph.find_neighbours()
+    state = contract_all_greedily(graph, neighbours, list_pairs(graph, neighbours), memory_limit=memory_limit)
     return [] if state is None else state.steps
 
 
@@ -408,12 +423,14 @@ def _find_random_greedy_steps(graph: TensorGraph, memory_limit: int | None) -> l
     if len(best_steps[-1]) > 2:
         return best_steps
     neighbours = graph.find_neighbours()
+    pairs = list_pairs(graph, neighbours)
     best_cost = ContractionTree.from_steps(graph, best_steps).cost
     for seed in range(1, RANDOM_GREEDY_TRIALS):
         weight, noise = RANDOM_WEIGHTS_AND_NOISES[seed % len(RANDOM_WEIGHTS_AND_NOISES)]
         state = contract_all_greedily(
             graph,
             neighbours,
+            pairs,
             weight=weight,
             noise=noise,
             seed=seed,
@@ -452,7 +469,7 @@ def _find_connected_optimum(graph: TensorGraph, memory_limit: int | None) -> lis
                 graph.size_of,
                 linking_axes=~graph.output,
                 max_cost=search.best.cost,
-                memory_limit=memory_limit,
+                max_size=inf if memory_limit is None else memory_limit,
             )
             whole_part = (1 << len(numbers)) - 1
             if whole_part not in found.parts:

@@ -14,7 +14,7 @@ from plait._plan.contraction.layout_search import (
 )
 from plait._plan.contraction.layouts import Operand
 from plait._plan.contraction.network import TensorNetwork
-from plait._plan.contraction.paths import Path, PathOrAlgorithm, normalize_path, numbered_steps
+from plait._plan.contraction.paths import Path, PathOrAlgorithm, normalize_path
 from plait._plan.graph import NodeWithOperands, Plan
 from plait._plan.nodes import Diagonal, Node, Reshape, Sum
 from plait._shapes.solver import SolvedPattern
@@ -133,14 +133,13 @@ def build_contraction_plan(solved: SolvedPattern, contraction: NetworkContractio
     """Return a contraction as a plan whose nodes hold lengths instead of slots."""
     steps: list[NodeWithOperands] = []
     input_count = len(solved.ranks)
-    numbered = numbered_steps(contraction.path, input_count)
     plan_numbers = [*range(input_count)]  # for each tensor and result of a step its number in the plan
 
     def add_node(node: Node, *operands: int) -> int:
         steps.append((node, operands))
         return input_count + len(steps) - 1
 
-    for numbers, strategy, pair in zip(numbered, contraction.strategies, contraction.pairs, strict=True):
+    for numbers, strategy, pair in zip(contraction.steps, contraction.strategies, contraction.pairs, strict=True):
         operands = [plan_numbers[number] for number in (numbers[::-1] if strategy.is_swapped else numbers)]
         for position, nodes in enumerate(pair.operand_steps):
             for node in nodes:

@@ -13,9 +13,9 @@ of whole axes; here a block may have any length.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, compress
 from math import exp, log, prod
-from operator import itemgetter
+from operator import itemgetter, not_, or_
 from random import Random
 from typing import NamedTuple
 
@@ -38,6 +38,9 @@ MAX_BLOCKS = 2**30
 
 NOISE = 0.5
 """The standard deviation of the logarithm of the factor by which a random search changes a score."""
+
+MAX_PRODUCTS = 10**290
+"""More products in one block count as this number, which is in the range of a float."""
 
 BLOCK_OVERHEAD = 3000.0
 """The nanoseconds to slice and store one block, beside the calls of its contraction."""
@@ -236,7 +239,11 @@ def find_dependent_tensors(axes: Sequence[Axes], steps: Sequence[Step], sliced_a
 
 
 class _SliceSearch:
-    """The search for the axes to slice along one path."""
+    """The search for the axes to slice along one path.
+
+    It holds the current lengths of the blocks, and what follows from them for each tensor and step. A change of one
+    length updates only what depends on it.
+    """
 
     def __init__(
         self,
@@ -252,6 +259,23 @@ class _SliceSearch:
         self._axes = result_axes(network, steps)
         self._step_axes = [tuple(dict.fromkeys(chain(*[self._axes[number] for number in ops]))) for ops in steps]
         self._flop = min(2 * costs.flop, costs.einsum_element)
+        self._tensors_of_axis: list[list[int]] = [[] for _ in network.sizes]  # and results
+        for number, axes in enumerate(self._axes):
+            for axis in axes:
+                self._tensors_of_axis[axis].append(number)
+        self._steps_of_axis: list[list[int]] = [[] for _ in network.sizes]
+        for step, axes in enumerate(self._step_axes):
+            for axis in axes:
+                self._steps_of_axis[axis].append(step)
+        self._dependents_of_axis: dict[int, bytes] = {}
+        self._lengths = [*network.sizes]
+        self._block_counts: dict[int, int] = {}  # of each sliced axis
+        self._elements = [0] * len(self._axes)  # of one block of each tensor and result
+        for number in range(len(self._axes)):
+            self._update_elements(number)
+        self._step_costs = [0.0] * len(steps)  # of one block of each step, in nanoseconds
+        for step in range(len(steps)):
+            self._update_step_cost(step)
 
     def rank(self, found: SlicedPath) -> tuple[float, float]:
         """Return the key by which results are compared: first whether they keep the limit, then the cost."""
@@ -271,85 +295,112 @@ class _SliceSearch:
 
         The scores are changed at random if ``random`` is given.
         """
-        lengths = list(self._network.sizes)
-        peak, live = self._peak_and_live(lengths)
-        while peak > self._limit.elements and prod(self._sliced_axes(lengths).values()) <= MAX_BLOCKS:
+        sizes, lengths = self._network.sizes, self._lengths
+        for axis in [*self._block_counts]:
+            self._set_length(axis, sizes[axis])
+        peak, live = self._peak_and_live()
+        while peak > self._limit.elements and prod(self._block_counts.values()) <= MAX_BLOCKS:
             axes = {axis for number in live for axis in self._axes[number]} - self._limit.whole_axes
             longest_first = sorted(axes, key=lambda axis: (-lengths[axis], axis))
             candidates = [axis for axis in longest_first[:MAX_CANDIDATES] if lengths[axis] > 1]
             if not candidates:
                 break
-            cost = self._cost(lengths)
-            before = self._live_elements(live, lengths)
+            cost = self._cost()
+            before = self._live_elements(live)
             scores = []
             for axis in candidates:
                 old_length = lengths[axis]
-                lengths[axis] = _next_shorter_length(self._network.sizes[axis], old_length)
-                saved = log(before / max(self._live_elements(live, lengths), 1))
+                self._set_length(axis, _next_shorter_length(sizes[axis], old_length))
+                saved = log(before / max(self._live_elements(live), 1))
                 factor = 1.0 if random is None else exp(random.gauss(0, NOISE))
-                scores.append(((log(self._cost(lengths) / cost) + 0.01) / max(saved, 1e-9) * factor, axis))
-                lengths[axis] = old_length
+                scores.append(((log(self._cost() / cost) + 0.01) / max(saved, 1e-9) * factor, axis))
+                self._set_length(axis, old_length)
             _, chosen = min(scores)
-            lengths[chosen] = _next_shorter_length(self._network.sizes[chosen], lengths[chosen])
-            peak, live = self._peak_and_live(lengths)
+            self._set_length(chosen, _next_shorter_length(sizes[chosen], lengths[chosen]))
+            peak, live = self._peak_and_live()
         if peak <= self._limit.elements:
-            self._lengthen_blocks(lengths)
-            peak, _ = self._peak_and_live(lengths)
+            self._lengthen_blocks()
+            peak, _ = self._peak_and_live()
         return SlicedPath(
             path_from_numbered_steps(self._steps, self._count),
-            self._order_loops({axis: n for axis, n in enumerate(lengths) if n < self._network.sizes[axis]}),
+            self._order_loops({axis: lengths[axis] for axis in sorted(self._block_counts)}),
             peak,
-            self._cost(lengths),
+            self._cost(),
             self._computes_invariants_once,
         )
 
-    def _lengthen_blocks(self, lengths: list[int]) -> None:
+    def _set_length(self, axis: int, length: int) -> None:
+        """Change the length of the blocks of an axis."""
+        self._lengths[axis] = length
+        if length < self._network.sizes[axis]:
+            self._block_counts[axis] = -(-self._network.sizes[axis] // length)
+        else:
+            self._block_counts.pop(axis, None)
+        for number in self._tensors_of_axis[axis]:
+            self._update_elements(number)
+        for step in self._steps_of_axis[axis]:
+            self._update_step_cost(step)
+
+    def _update_elements(self, number: int) -> None:
+        """Compute the number of elements of one block of a tensor or of a result."""
+        self._elements[number] = prod([self._lengths[axis] for axis in self._axes[number]])
+
+    def _update_step_cost(self, step: int) -> None:
+        """Compute the cost of one block of a step."""
+        operands = self._steps[step]
+        moved = min(sum([self._elements[number] for number in (*operands, self._count + step)]), MAX_PRODUCTS)
+        products = prod([self._lengths[axis] for axis in self._step_axes[step]])
+        product = self._flop if len(operands) <= 2 else (len(operands) - 1) * self._costs.einsum_element
+        cost = min(products, MAX_PRODUCTS) * product + moved * self._costs.matmul_element + self._costs.dot_overhead
+        self._step_costs[step] = cost
+
+    def _lengthen_blocks(self) -> None:
         """Make each block as long as the limit allows, and then the blocks of an axis about equally long."""
-        sizes = self._network.sizes
-        for axis in sorted(range(len(sizes)), key=lambda axis: lengths[axis] / sizes[axis] if sizes[axis] else 1):
-            shortest = lengths[axis]
-            if shortest >= sizes[axis]:
-                continue
-            longest = sizes[axis]
+        sizes, lengths = self._network.sizes, self._lengths
+        for axis in sorted(self._block_counts, key=lambda axis: (lengths[axis] / sizes[axis], axis)):
+            shortest, longest = lengths[axis], sizes[axis]
             while shortest < longest:
-                lengths[axis] = (shortest + longest + 1) // 2
-                if self._peak_and_live(lengths)[0] <= self._limit.elements:
-                    shortest = lengths[axis]
+                middle = (shortest + longest + 1) // 2
+                self._set_length(axis, middle)
+                if self._peak_and_live()[0] <= self._limit.elements:
+                    shortest = middle
                 else:
-                    longest = lengths[axis] - 1
+                    longest = middle - 1
             block_count = -(-sizes[axis] // shortest)
-            lengths[axis] = -(-sizes[axis] // block_count)
+            self._set_length(axis, -(-sizes[axis] // block_count))
 
     def _order_loops(self, block_lengths: dict[int, int]) -> dict[int, int]:
         """Return the sliced axes in the order of the loops: the more is read for a block of an axis, the outer."""
 
         def read_elements(axis: int) -> int:
-            terms = [term for number, term in enumerate(self._network.terms) if axis in term]
+            terms = [self._network.terms[number] for number in self._tensors_of_axis[axis] if number < self._count]
             return sum([prod([self._network.sizes[each] for each in term]) for term in terms])
 
         return dict(sorted(block_lengths.items(), key=lambda item: -read_elements(item[0])))
 
-    def _sliced_axes(self, lengths: Sequence[int]) -> dict[int, int]:
-        """Return the number of blocks of each sliced axis."""
-        sizes = self._network.sizes
-        return {axis: -(-sizes[axis] // n) for axis, n in enumerate(lengths) if n < sizes[axis]}
-
-    def _elements(self, number: int, lengths: Sequence[int]) -> int:
-        """Return the number of elements of one block of a tensor or of a result."""
-        return prod([lengths[axis] for axis in self._axes[number]])
-
-    def _live_elements(self, live: Collection[int], lengths: Sequence[int]) -> int:
+    def _live_elements(self, live: Collection[int]) -> int:
         """Return the number of elements of one block of each of some tensors."""
-        return sum([self._elements(number, lengths) for number in live])
+        return sum([self._elements[number] for number in live])
 
-    def _peak_and_live(self, lengths: Sequence[int]) -> tuple[float, list[int]]:
-        """Return the most elements that exist at once, and the numbers of the tensors that exist then."""
-        sliced = self._sliced_axes(lengths)
-        count, last = self._count, self._count + len(self._steps) - 1
-        depends = find_dependent_tensors(self._axes, self._steps, sliced)
+    def _find_dependents(self) -> bytes:
+        """Return for each tensor and result 1 if it is computed for each combination of blocks, else 0."""
+        tensor_count = len(self._axes)
         if not self._computes_invariants_once:
-            depends = [True] * len(depends)
-        elements = [self._elements(number, lengths) for number in range(len(self._axes))]
+            return bytes([1]) * tensor_count
+        found = bytes(tensor_count)
+        for axis in self._block_counts:
+            dependents = self._dependents_of_axis.get(axis)
+            if dependents is None:
+                dependents = bytes(find_dependent_tensors(self._axes, self._steps, (axis,)))
+                self._dependents_of_axis[axis] = dependents
+            found = bytes(map(or_, found, dependents))
+        return found
+
+    def _peak_and_live(self) -> tuple[float, list[int]]:
+        """Return the most elements that exist at once, and the numbers of the tensors that exist then."""
+        sliced, elements = self._block_counts, self._elements
+        count, last = self._count, self._count + len(self._steps) - 1
+        depends = self._find_dependents()
         live: dict[int, None] = {}
         held = 0.0
         for number in range(count):
@@ -364,7 +415,7 @@ class _SliceSearch:
         peak, peak_live = held, [*live]
         for is_in_loop in (False, True):
             for step, operands in enumerate(self._steps):
-                if depends[count + step] is not is_in_loop:
+                if depends[count + step] != is_in_loop:
                     continue
                 live[count + step] = None
                 held += elements[count + step]
@@ -375,7 +426,7 @@ class _SliceSearch:
                 if needed > peak:
                     peak, peak_live = needed, [*live, *copied]
                 for operand in operands:
-                    if operand >= count and depends[operand] is is_in_loop:  # others are kept for the next blocks
+                    if operand >= count and depends[operand] == is_in_loop:  # others are kept for the next blocks
                         del live[operand]
                         held -= elements[operand]
         return peak, peak_live
@@ -384,21 +435,14 @@ class _SliceSearch:
         """Whether the step that contracts an operand copies it first."""
         return operand in self._limit.copied_operands if operand < self._count else self._limit.copies_results
 
-    def _cost(self, lengths: Sequence[int]) -> float:
+    def _cost(self) -> float:
         """Return the estimated nanoseconds of all blocks together."""
-        sliced = self._sliced_axes(lengths)
-        depends = find_dependent_tensors(self._axes, self._steps, sliced)
-        block_count = prod(sliced.values())
-        cost = block_count * BLOCK_OVERHEAD if sliced else 0.0
-        for step, (operands, axes) in enumerate(zip(self._steps, self._step_axes, strict=True)):
-            numbers = (*operands, self._count + step)
-            moved = sum([self._elements(number, lengths) for number in numbers])
-            products = prod([lengths[axis] for axis in axes])
-            product = self._flop if len(operands) <= 2 else (len(operands) - 1) * self._costs.einsum_element
-            of_one_block = products * product + moved * self._costs.matmul_element + self._costs.dot_overhead
-            repeats = block_count if depends[self._count + step] or not self._computes_invariants_once else 1
-            cost += of_one_block * repeats
-        return min(cost, 1e300)
+        block_count = prod(self._block_counts.values())
+        depends = self._find_dependents()[self._count :]
+        repeated = sum(compress(self._step_costs, depends))
+        once = sum(compress(self._step_costs, map(not_, depends)))
+        overhead = BLOCK_OVERHEAD * block_count if self._block_counts else 0.0
+        return min(overhead + repeated * block_count + once, 1e300)
 
 
 def _next_shorter_length(length: int, block_length: int) -> int:

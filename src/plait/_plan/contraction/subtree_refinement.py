@@ -22,6 +22,9 @@ from plait._plan.contraction.dynamic_programming import (
 SETUP_WORK = 20
 """The work to prepare and to replace one part, in pairs of groups that dynamic programming compares."""
 
+ROTATION_WORK = 5
+"""The work for a part of three leaves, whose contractions are compared without dynamic programming."""
+
 NEGLIGIBLE_PART = 32
 """Nodes that together cost less than the whole tree, divided by this number, are not refined."""
 
@@ -38,7 +41,7 @@ class SubtreeRefinement:
         self.tree = tree
         self.is_finished = False
         self._part_sizes = list(reversed(part_sizes))  # the number of leaves of parts; the current one is the last
-        self._memory_limit = memory_limit
+        self._max_size = inf if memory_limit is None else memory_limit
         self._queue: list[tuple[int, int]] = []  # the negative cost and the number of each node to refine
         self._is_queued = [False] * len(tree.costs)
         self._queue_nodes(range(tree.input_count, len(tree.costs)))
@@ -58,14 +61,18 @@ class SubtreeRefinement:
                     break
                 self._queue_nodes(range(tree.input_count, len(tree.costs)))
                 continue
+            if self._part_sizes[-1] == 3:
+                work += ROTATION_WORK
+                if tree.rotate(root, self._max_size):
+                    self._queue_nodes([root, tree.children[root][0], *tree.ancestors(root, 1)])
+                continue
             inner, leaves = tree.part_below(root, self._part_sizes[-1])
-            if len(leaves) < 3:
+            if len(leaves) <= 3:
                 continue
             terms = [tree.axes[leaf] for leaf in leaves]
             cost = sum([tree.costs[node] for node in inner])
             if len(leaves) <= MAX_FEW_TENSORS:
-                limit = inf if self._memory_limit is None else self._memory_limit
-                best = find_best_contractions_of_few(terms, tree.axes[root], tree.size_of, cost, limit)
+                best = find_best_contractions_of_few(terms, tree.axes[root], tree.size_of, cost, self._max_size)
             else:
                 best = find_best_contractions(
                     terms,
@@ -73,13 +80,12 @@ class SubtreeRefinement:
                     tree.size_of,
                     linking_axes=-1,
                     max_cost=cost,
-                    memory_limit=self._memory_limit,
+                    max_size=self._max_size,
                 )
             work += best.work + SETUP_WORK
             if (1 << len(leaves)) - 1 in best.parts:
                 tree.replace_part(inner, leaves, best)
-                self._queue_nodes(inner)
-                self._queue_nodes(tree.ancestors(root, self._part_sizes[-1] - 2))
+                self._queue_nodes([*inner, *tree.ancestors(root, self._part_sizes[-1] - 2)])
         return work
 
     def _queue_nodes(self, nodes: Sequence[int]) -> None:
