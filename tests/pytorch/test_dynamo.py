@@ -616,3 +616,19 @@ def test_reduce_of_a_pipeline_with_a_repeat():
     x = torch.randn(3, 4)
     call = torch.compile(lambda x: composed.reduce(x, "logsumexp"), backend="eager", fullgraph=True)
     torch.testing.assert_close(call(x), composed.reduce(x, "logsumexp"))
+
+
+def test_functions_of_long_contraction_paths_are_compiled():
+    """Python's parser takes no more than 200 nested parentheses."""
+    from plait._executor.compile import lower_pattern
+    from plait._executor.traced_functions import TracedCall, write_function
+    from plait._operations.einsum import lower_to_framework_einsum
+    from plait._plan.contraction.paths import left_to_right_path
+
+    count = 250
+    pattern = ", ".join(f"x{number} x{number + 1}" for number in range(count)) + f" -> x0 x{count}"
+    solved = lower_pattern("einsum", pattern, (2,) * count, ()).solved
+    call = TracedCall("einsum", pattern, (2,) * count, (), (torch.float32,) * count, "", False)
+    source, _ = write_function(lower_to_framework_einsum(solved, left_to_right_path(count)), call)
+    assert source.count("einsum2(") == count - 1
+    compile(source, "source", "exec")

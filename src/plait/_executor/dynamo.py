@@ -119,7 +119,7 @@ def substitute_for_pattern_call() -> Callable[..., Any]:
 
     def call(operation: str, pattern: Any, tensor: Any) -> Any:
         stages = pattern._stages
-        if length(stages) > 1:
+        if length(stages) > 1 or pattern._max_rank is not None:
             return pattern._call_under_dynamo(operation, (tensor,))
         text, sizes = stages[0]
         names, values = [], []

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 SOURCE_FILE_NAME = "<plait>"
 """The name of the file in which tracebacks and traces show the functions."""
 
+MAX_NESTED_CALLS = 50
+"""How deeply calls are nested in a line; Python's parser takes at most 200."""
+
 
 class TracedCall(NamedTuple):
     """What the function of a call depends on, all of it constant while Dynamo traces.
@@ -220,11 +223,12 @@ class _FunctionWriter:
         return [f"if {condition}:", f"    raise failure({number}, [{', '.join(sizes)}])"]
 
     def _node_lines(self) -> list[str]:
-        """Return the line that returns the result, after one for each node whose result is used more than once."""
+        """Return the line that returns the result, after one for each that is used more than once, or far inside."""
         from plait.backends.torch.backend import TORCH_BACKEND
         from plait.backends.torch.element_types import einsum_of_dtypes
 
         lines, codes = [], [f"t{number}" for number in range(len(self.plan.solved.ranks))]
+        depths = [0] * len(codes)  # how deeply the calls in each code are nested
         use_counts = Counter(
             [
                 number
@@ -255,9 +259,10 @@ class _FunctionWriter:
                     else repr(shape_or_axes)
                 )
             codes.append(f"{function}({', '.join(arguments)})")
-            if use_counts[result] > 1:
+            depths.append(1 + max([depths[operand] for operand in operands]))
+            if use_counts[result] > 1 or depths[-1] == MAX_NESTED_CALLS:
                 lines.append(f"t{result} = {codes[-1]}")
-                codes[-1] = f"t{result}"
+                codes[-1], depths[-1] = f"t{result}", 0
         return [*lines, f"return {', '.join([codes[number] for number in self.plan.outputs])}"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from plait._executor.import_hook import call_when_imported
@@ -110,11 +111,26 @@ def _substitute_by_attribute(
     Dynamo would look for the closure of the substitute in the function. So the substitute is a variable of this module.
     """
     if is_constant:
-        find_name = _add_variable(assume_constant(lambda *arguments: _add_variable(function(*arguments))))
-        source = f"lambda *arguments: getattr(THIS_MODULE, {find_name}(*arguments))"
+        name = _add_variable(assume_constant(lambda *arguments: _add_variable(function(*arguments))))
+        code = _find_and_get_variable.__code__
     else:
-        source = f"lambda *arguments, **sizes: {_add_variable(substitute)}(*arguments, **sizes)"
-    setattr(function, DYNAMO_INLINE_ATTRIBUTE, eval(source))  # noqa: S307  # the text has only names of this module
+        name, code = _add_variable(substitute), _call_variable.__code__
+    names = tuple([name if other == "_variable" else other for other in code.co_names])
+    setattr(function, DYNAMO_INLINE_ATTRIBUTE, FunctionType(code.replace(co_names=names), globals()))
+
+
+def _variable(*_: Any, **__: Any) -> Any:
+    """Stand for the variable of this module that a copy of one of the next two functions reads."""
+
+
+def _call_variable(*arguments: Any, **sizes: Any) -> Any:
+    """Call the variable."""
+    return _variable(*arguments, **sizes)
+
+
+def _find_and_get_variable(*arguments: Any) -> Any:
+    """Return the variable of this module whose name the variable returns."""
+    return getattr(THIS_MODULE, _variable(*arguments))
 
 
 def _add_variable(value: Any) -> str:
