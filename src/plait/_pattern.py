@@ -52,8 +52,7 @@ def import_pattern_with_constants() -> Any:
 class PatternMethods:
     """The operations as methods of a pattern or of a pipeline. Immutable."""
 
-    __slots__ = ("__weakref__", "_callables", "_stages")
-
+    # without `__slots__`, which the Dynamo of some releases before torch 2.8 does not read
     _callables: dict[Any, Callable[..., Any]]
     _stages: tuple[PatternAndSizes, ...]
 
@@ -464,8 +463,6 @@ class Pattern(PatternMethods):
         (24, 768)
     """
 
-    __slots__ = ("_equation", "_max_rank", "text")
-
     _equation: str | None
     _max_rank: int | None  # of a layer, in place of the one of the options
     text: str
@@ -725,8 +722,6 @@ class PatternPipeline(PatternMethods):
           input    5 96 3   b h_w c
           output   5 96 3   b h_w c
     """
-
-    __slots__ = ("patterns",)
 
     patterns: tuple[Pattern, ...]
 
