@@ -16,7 +16,6 @@ from plait._executor.executable import (
     with_prepared_operands,
 )
 from plait._operations.einsum import lower_to_framework_einsum
-from plait._operations.einsum_by_matmul import lower_to_matmul
 from plait._plan.contraction.layout_search import NetworkContraction
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import Path
@@ -176,6 +175,8 @@ def lower_to_requested_matmul(solved: SolvedPattern, slots: Sequence[int], optio
     """Return the plan by products of matrices if the options ask for it; ``None`` if they do not."""
     if options is None or options.einsum != "matmul":
         return None
+    from plait._operations.einsum_by_matmul import lower_to_matmul  # imported here because few calls ask for it
+
     return lower_to_matmul(solved, find_requested_path(solved, slots, options) or (), options.max_rank)
 
 

@@ -15,7 +15,6 @@ from plait._executor.progress import ProgressOption, check_progress_option
 from plait._notation.equation import PATTERN_LAST_HINT, find_word_like_name
 from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower_to_framework_einsum
-from plait._operations.einsum_by_matmul import lower_to_matmul
 from plait._operations.rules import format_axis_names
 from plait._plan.contraction.contraction_plan import ContractionPlan, path_of_plan
 from plait._plan.contraction.paths import check_algorithm_name, normalize_path
@@ -172,6 +171,8 @@ def apply_einsum_options(plan: Plan, options: OptionValues | None) -> Plan:
     count = len(plan.solved.ranks)
     path = normalize_path(options.contract, count) if isinstance(options.contract, tuple) else ()
     if options.einsum == "matmul" and count > 1 and not options.backend_kwargs:
+        from plait._operations.einsum_by_matmul import lower_to_matmul  # imported here because few calls ask for it
+
         return lower_to_matmul(plan.solved, path, options.max_rank)
     if path or options.backend_kwargs:
         plan = lower_to_framework_einsum(plan.solved, path, options.max_rank)

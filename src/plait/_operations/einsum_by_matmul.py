@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import chain, product
 from typing import NamedTuple
 
+from plait._plan.bounded_contraction import contraction_exceeds_rank, lower_to_matrix_products
 from plait._plan.contraction.paths import Path, left_to_right_path, numbered_steps
 from plait._plan.graph import NodeWithOperands, Plan, SizeOpBuilder
 from plait._plan.lowering import diagonal_equation, remove_redundant_nodes
@@ -60,21 +61,6 @@ def lower_to_matmul(solved: SolvedPattern, path: Path = (), max_rank: int | None
     would exceed ``max_rank``, all axes of a batch are one dimension.
     """
     path = path or left_to_right_path(len(solved.inputs))
-    plan = _lower_to_matmul_of_any_rank(solved, path)
-    if max_rank is None:
-        return plan
-    from plait._plan.bounded_contraction import (  # imported here because few calls have a limit
-        contraction_exceeds_rank,
-        lower_to_matrix_products,
-    )
-
-    if not contraction_exceeds_rank(plan, max_rank):
-        return plan
-    return lower_to_matrix_products(solved, path, max_rank, by_matmul=True)
-
-
-def _lower_to_matmul_of_any_rank(solved: SolvedPattern, path: Path) -> Plan:
-    """Return the plan of `lower_to_matmul` without a limit of the rank."""
     lowering = _MatmulLowering(solved)
     operands = dict(enumerate(lowering.read_inputs()))
     count = len(operands)
@@ -85,7 +71,10 @@ def _lower_to_matmul_of_any_rank(solved: SolvedPattern, path: Path) -> Plan:
             operand = lowering.contract(operand, other, waiting)
         operands[result] = operand
     (operand,) = operands.values()
-    return lowering.finish(operand)
+    plan = lowering.finish(operand)
+    if max_rank is not None and contraction_exceeds_rank(plan, max_rank):
+        return lower_to_matrix_products(solved, path, max_rank, by_matmul=True)
+    return plan
 
 
 class _MatmulLowering:
