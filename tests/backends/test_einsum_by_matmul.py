@@ -14,12 +14,14 @@ from einsum_strategies import (
     given_for_framework,
     integer_arrays,
 )
-from hypothesis import given
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import plait
 from backends.frameworks import parametrize_by_framework
 from plait._executor.compile import lower_pattern
 from plait._operations.einsum_by_matmul import lower_to_matmul
+from plait._plan.graph import input_and_output_shapes
 from plait._plan.nodes import Contract, Permute
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\[PLT602\]:plait.AxisWarning")  # equations such as "a...bbb,...bbb"
@@ -88,6 +90,7 @@ def test_only_diagonals_are_an_einsum(case):
         ("j k, i j -> i k", 0),  # the operands are swapped
         ("i j, j k, k l -> i l", 0),
         ("b i, j i -> b j", 1),
+        ("i j, k j -> k i", 1),  # swapped, so that the result has the right order
         ("b c h, c -> b c h", 0),
         ("i (a b), (b a) k -> i k", 1),
     ],
@@ -98,6 +101,25 @@ def test_plans_permute_no_more_than_by_hand(pattern, permutes):
     )
     names = ("a",) if "(" in pattern else ()
     assert sum(isinstance(node, Permute) for node, _ in plan_by_matmul(pattern, ranks, *names).steps) == permutes
+
+
+@given(einsum_patterns(3), st.sampled_from([3, 4]))
+def test_both_options_keep_the_rank_and_the_values(case, max_rank):
+    ranks = tuple(map(len, case.shapes))
+    plan = lower_pattern("einsum", case.text, ranks, tuple(case.sizes))
+    assume(len(ranks) > 1 and max(*ranks, len(plan.solved.output)) <= max_rank)
+    products = lower_to_matmul(plan.solved, max_rank=max_rank)
+    assert max([len(result) for _, result in input_and_output_shapes(products)]) <= max_rank
+    arrays = integer_arrays(case.shapes)
+    with plait.options(einsum="matmul", max_rank=max_rank):
+        result = plait.einsum(*arrays, case.text, **case.sizes)
+    assert_equal(result, expected_einsum(case.text, arrays, case.sizes))
+
+
+def test_a_batch_of_several_axes_is_one_dimension_within_the_rank():
+    with plait.options(einsum="matmul", max_rank=4):
+        steps = plait.explain("(a b) (c i) j, (a b) (c j) k -> (a b) (c i) k", (6, 8, 5), (6, 10, 7), b=2, c=2).lines
+    assert max(len(line.shape) for line in steps) <= 4
 
 
 def test_an_unknown_method_is_an_error():

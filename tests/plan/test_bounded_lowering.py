@@ -6,8 +6,10 @@ from itertools import combinations, groupby
 
 import pytest
 
+from plait._executor.compile import lower_pattern
 from plait._notation.parser import parse
 from plait._operations.table import find_operation_or_einsum
+from plait._plan.bounded_contraction import lower_to_matrix_products
 from plait._plan.bounded_lowering import divide_among_calls, exceeds_rank
 from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Permute, Reduce
@@ -62,3 +64,9 @@ def test_plan_that_keeps_the_rank_is_the_usual_one(pattern):
     tree = parse(pattern)
     solved = solve_pattern(tree, (len(tree.left[0].items),), ("a",) if pattern.startswith("(a") else ())
     assert find_operation_or_einsum("rearrange").lower(solved, "", 4) == lower_movement(solved)
+
+
+def test_a_product_of_matrices_is_ordered_as_its_result():
+    solved = lower_pattern("einsum", "a b i j, a b k j -> a b k i", (4, 4), ()).solved
+    plan = lower_to_matrix_products(solved, ((0, 1),), 4)
+    assert sum(isinstance(node, Permute) for node, _ in plan.steps) == 1  # of an operand, and not of the result too
